@@ -1,0 +1,88 @@
+// The configuration: every key, what it may hold, its default, and the sentence that documents it.
+// The README's table and every error message come from here.
+
+import { z } from "zod";
+
+/** Names become URL path segments, socket names and status keys, so they stay plain. */
+const cacheName = z
+  .string()
+  .regex(/^[a-z0-9][a-z0-9_-]{0,31}$/i, "a name of letters, digits, '-' and '_', at most 32 characters");
+
+const absolutePath = z
+  .string()
+  .regex(/^(\/|~\/)/, "an absolute path (a leading ~/ means your home)");
+
+const port = z.int("a whole number from 1 to 65535").min(1).max(65535);
+
+/** One `[caches.NAME]` table. */
+export const cacheSchema = z.strictObject({
+  type: z.literal("ssh", '"ssh"').default("ssh").describe("Kind of cache: a machine with sshd and Nix."),
+  host: z
+    .string()
+    .min(1)
+    .describe(
+      "The machine: a `.local` name (asked by mDNS), another name, an address, or an alias in `~/.ssh/config`.",
+    ),
+  user: z.string().min(1).optional().describe("Login name; by default what `ssh -G` says."),
+  port: port.optional().describe("Port of sshd; by default what the service browse or `ssh -G` says."),
+  "identity-file": z
+    .union([absolutePath, z.array(absolutePath)], "a path, or a list of paths")
+    .optional()
+    .describe("Private key file(s), unencrypted; by default what `ssh -G` says. An agent is better."),
+  "identity-agent": absolutePath
+    .optional()
+    .describe("Socket of the ssh-agent; by default `IdentityAgent`, `SSH_AUTH_SOCK`, then the usual places."),
+  "known-hosts": z
+    .union([absolutePath, z.array(absolutePath)], "a path, or a list of paths")
+    .optional()
+    .describe("known_hosts file(s) that must hold the machine's host key; by default what `ssh -G` says."),
+  transport: z
+    .enum(["auto", "socket", "stdio"], '"auto", "socket" or "stdio"')
+    .default("auto")
+    .describe(
+      "`socket` forwards to the nix-daemon's socket, `stdio` runs `nix-daemon --stdio`; `auto` tries them in this order.",
+    ),
+  "remote-socket": z
+    .string()
+    .regex(/^\//, "an absolute path")
+    .default("/nix/var/nix/daemon-socket/socket")
+    .describe("The nix-daemon's socket on the machine."),
+  service: z
+    .string()
+    .regex(/^_[a-z0-9-]+\._tcp$/i, 'a service type such as "_ssh._tcp"')
+    .optional()
+    .describe("Find the machine by browsing this mDNS service instead of asking for its name."),
+  instance: z
+    .string()
+    .min(1)
+    .optional()
+    .describe("The instance name to look for with `service`; by default `host` without its `.local`."),
+  priority: z
+    .int("a whole number from 0 to 1000")
+    .min(0)
+    .max(1000)
+    .default(30)
+    .describe("Nix asks lower numbers first; cache.nixos.org has 40."),
+  "public-keys": z
+    .array(z.string().regex(/^[^\s:]+:[A-Za-z0-9+/]+=*$/, 'a key such as "pi-1:base64…="'))
+    .default([])
+    .describe("Keys that the machine's paths are signed with; passed on to Nix where you are a trusted user."),
+  trusted: z
+    .boolean("true or false")
+    .default(false)
+    .describe("Accept the machine's unsigned paths (writes `?trusted=true`); only for Nix's trusted users."),
+});
+
+/** The whole of `config.toml`. */
+export const configSchema = z.strictObject({
+  gateway: z
+    .strictObject({
+      port: port.default(37515).describe("Port of the gateway on 127.0.0.1."),
+    })
+    .prefault({})
+    .describe("The local binary cache that Nix talks to."),
+  caches: z.record(cacheName, cacheSchema).default({}).describe("The machines, one table each."),
+});
+
+export type CacheConfig = z.output<typeof cacheSchema>;
+export type Config = z.output<typeof configSchema>;

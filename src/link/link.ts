@@ -1,0 +1,42 @@
+// What the rest of the program sees of an SSH connection to a machine that holds a Nix store.
+
+import type { Duplex } from "node:stream";
+
+/** Where a machine may answer. `address` carries a scope where it needs one (`fe80::1%eth0`). */
+export interface Endpoint {
+  readonly address: string;
+  readonly family: 4 | 6;
+  /** Set only where discovery learned the port (an SRV record). */
+  readonly port?: number;
+}
+
+/** How bytes reach the remote nix-daemon: its socket by direct-streamlocal, or `nix-daemon --stdio` by exec. */
+export type Transport = "socket" | "stdio";
+
+/** What the worker-protocol handshake with the remote nix-daemon told. */
+export interface DaemonInfo {
+  /** e.g. 0x122 for 1.34: the lower of both sides' versions. */
+  readonly protocol: number;
+  /** The remote Nix's version, or null below protocol 1.33, which does not tell it. */
+  readonly nixVersion: string | null;
+  /** Whether the remote daemon trusts the login user; null where it does not say. */
+  readonly trusted: boolean | null;
+}
+
+/** A live, authenticated SSH connection whose far nix-daemon answered a handshake. */
+export interface SshLink {
+  readonly address: string;
+  readonly port: number;
+  /** The address of this machine that the connection uses; tells which interface it depends on. */
+  readonly localAddress: string;
+  readonly transport: Transport;
+  readonly daemon: DaemonInfo;
+  /** A fresh byte stream to the remote nix-daemon, before any handshake. Rejects when the link is gone. */
+  openDaemon(): Promise<Duplex>;
+  /** Whether the far nix-daemon answers a new handshake within `ms` milliseconds. Never rejects. */
+  probe(ms: number): Promise<boolean>;
+  /** Settles once, with the reason, when the connection has ended for whatever cause. Never rejects. */
+  readonly closed: Promise<Error>;
+  /** Ends the connection at once; `closed` follows. Idempotent. */
+  close(): void;
+}
