@@ -1,0 +1,90 @@
+// One try at a cache: where is it, and does its nix-daemon answer? Posts what it finds, decides nothing.
+
+import type { Duplex } from "node:stream";
+import type { Logger } from "pino";
+import type { CacheConfig } from "../config/schema.js";
+import type { DaemonInfo, SshLink } from "../link/link.js";
+import { readSshSettings, type LinkConfig } from "../link/ssh-config.js";
+import { connectLink } from "../link/ssh-link.js";
+import type { Discovery, LookupResult, LookupTarget } from "../sources/discovery.js";
+import type { CacheEvent, Failure } from "../sources/event.js";
+import { TetherError, messageOf } from "../util/errors.js";
+
+export interface AttemptDeps {
+  readonly discovery: Discovery;
+  readonly handshake: (stream: Duplex, ms: number) => Promise<DaemonInfo>;
+  readonly env: NodeJS.ProcessEnv;
+  readonly log: Logger;
+  readonly post: (fact: CacheEvent) => void;
+  /** Told where the machine is looked for, as soon as ssh_config has said so. */
+  readonly onTarget: (target: LookupTarget) => void;
+}
+
+/** Resolves to a usable link, or to null after posting why there is none. An aborted try posts nothing. */
+export async function attemptCache(
+  attempt: number,
+  config: CacheConfig,
+  deps: AttemptDeps,
+  signal: AbortSignal,
+): Promise<SshLink | null> {
+  try {
+    const linkConfig = toLinkConfig(config);
+    const settings = await readSshSettings(linkConfig, { env: deps.env, signal, log: deps.log });
+    const target = lookupTarget(config, settings.hostname);
+    deps.onTarget(target);
+    const result = await deps.discovery.lookup(target, signal);
+    signal.throwIfAborted();
+    if (result.endpoints.length === 0) {
+      deps.post({ type: "absent", attempt, text: absence(target, result) });
+      return null;
+    }
+    deps.post({ type: "found", attempt, endpoints: result.endpoints });
+    const { endpoints } = result;
+    const { env, log, handshake } = deps;
+    return await connectLink({ config: linkConfig, settings, endpoints, signal, log, env, handshake });
+  } catch (error) {
+    if (!signal.aborted) deps.post({ type: "failed", attempt, failure: toFailure(error) });
+    return null;
+  }
+}
+
+/** What went wrong, in the form that states and warnings hold. */
+export function toFailure(error: unknown): Failure {
+  if (error instanceof TetherError) return { code: error.code, text: error.message, remedy: error.remedy };
+  return { code: "link-failed", text: messageOf(error), remedy: undefined };
+}
+
+function lookupTarget(config: CacheConfig, hostname: string): LookupTarget {
+  return {
+    host: hostname,
+    ...(config.service === undefined ? {} : { service: config.service }),
+    ...(config.instance === undefined ? {} : { instance: config.instance }),
+  };
+}
+
+function absence(target: LookupTarget, result: LookupResult): string {
+  switch (result.how) {
+    case "service":
+      return `no ${target.service} service named ${target.instance ?? target.host} on this network`;
+    case "resolver":
+      return `the name ${target.host} does not resolve here`;
+    case "mdns":
+    case "address":
+      return `${target.host} does not answer on this network`;
+  }
+}
+
+function toLinkConfig(config: CacheConfig): LinkConfig {
+  const list = (value: string | readonly string[]): readonly string[] =>
+    typeof value === "string" ? [value] : value;
+  return {
+    host: config.host,
+    transport: config.transport,
+    remoteSocket: config["remote-socket"],
+    ...(config.user === undefined ? {} : { user: config.user }),
+    ...(config.port === undefined ? {} : { port: config.port }),
+    ...(config["identity-file"] === undefined ? {} : { identityFiles: list(config["identity-file"]) }),
+    ...(config["identity-agent"] === undefined ? {} : { identityAgent: config["identity-agent"] }),
+    ...(config["known-hosts"] === undefined ? {} : { knownHosts: list(config["known-hosts"]) }),
+  };
+}

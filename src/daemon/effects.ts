@@ -1,0 +1,37 @@
+// Brings the world in line with the states, in the order that is promised to Nix: a cache is unlisted before
+// anything it needs is torn down, and listed only when all of it stands.
+
+import { desired } from "../decision/desired.js";
+import type { States } from "./controller.js";
+import type { OverrideEntry } from "./override-file.js";
+import type { Tether } from "./tether.js";
+
+export interface EffectsDeps {
+  readonly tethers: ReadonlyMap<string, Tether>;
+  /** The line that the override holds for a cache that is in use. */
+  readonly entryOf: (cache: string) => OverrideEntry;
+  /** Replaces the override's content; does nothing when it is the same. */
+  readonly writeOverride: (entries: readonly OverrideEntry[]) => void;
+  /** After every change; for the status line and the like. */
+  readonly onApplied: (states: States) => void;
+}
+
+/** The `apply` of the controller. */
+export function createEffects(deps: EffectsDeps): (states: States) => Promise<void> {
+  return async (states) => {
+    const wishes = [...deps.tethers].flatMap(([name, tether]) => {
+      const state = states.get(name);
+      return state === undefined ? [] : [{ name, tether, wish: desired(state) }];
+    });
+    const listed = (): OverrideEntry[] =>
+      wishes
+        .filter(({ tether, wish }) => tether.link() !== null && !tether.leaves(wish))
+        .map(({ name }) => deps.entryOf(name));
+
+    deps.writeOverride(listed());
+    for (const { tether, wish } of wishes) if (tether.leaves(wish)) await tether.takeDown();
+    for (const { tether, wish } of wishes) await tether.follow(wish);
+    deps.writeOverride(listed());
+    deps.onApplied(states);
+  };
+}

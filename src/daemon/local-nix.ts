@@ -1,0 +1,67 @@
+// What the Nix on this machine says of us: whether our user is trusted, so that keys may stand in the override.
+
+import { execFile } from "node:child_process";
+import os from "node:os";
+import { promisify } from "node:util";
+import type { Logger } from "pino";
+import { messageOf } from "../util/errors.js";
+
+const run = promisify(execFile);
+
+/** `nix config show` is the name since 2.20; Nix 2.8 knows `nix show-config` only. */
+const showConfig = [
+  ["config", "show"],
+  ["show-config"],
+] as const;
+
+/** How long one question to the `nix` program may take, in milliseconds. */
+const deadlineMs = 5_000;
+
+/**
+ * Whether Nix takes restricted settings from this user: root, or named in `trusted-users` by name, by a
+ * group (`@wheel`) or by `*`. False where that can not be found out: then keys are left to the administrator.
+ */
+export async function isTrustedUser(env: NodeJS.ProcessEnv, log: Logger): Promise<boolean> {
+  const user = os.userInfo();
+  if (user.uid === 0) return true;
+  try {
+    const trusted = trustedUsers(await nixConfig(env));
+    const groups = await run("id", ["-Gn"], { env, timeout: deadlineMs });
+    return matchesTrusted(trusted, user.username, groups.stdout.trim().split(/\s+/));
+  } catch (error) {
+    log.debug({ reason: messageOf(error) }, "could not ask nix for its trusted users; leaving keys to the administrator");
+    return false;
+  }
+}
+
+/** Pure: whether `trusted-users` covers this user. */
+export function matchesTrusted(trusted: readonly string[], user: string, groups: readonly string[]): boolean {
+  return trusted.some(
+    (entry) => entry === "*" || entry === user || (entry.startsWith("@") && groups.includes(entry.slice(1))),
+  );
+}
+
+/** Pure: the value of `trusted-users` in the output of `nix config show --json`. */
+export function trustedUsers(json: string): string[] {
+  const parsed: unknown = JSON.parse(json);
+  const setting = isObject(parsed) ? parsed["trusted-users"] : undefined;
+  const value = isObject(setting) ? setting["value"] : undefined;
+  return Array.isArray(value) ? value.filter((one) => typeof one === "string") : [];
+}
+
+async function nixConfig(env: NodeJS.ProcessEnv): Promise<string> {
+  let failure: unknown;
+  for (const words of showConfig) {
+    const args = ["--extra-experimental-features", "nix-command", ...words, "--json"];
+    try {
+      return (await run("nix", args, { env, timeout: deadlineMs, maxBuffer: 4 << 20 })).stdout;
+    } catch (error) {
+      failure = error;
+    }
+  }
+  throw failure;
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null;
+}

@@ -1,0 +1,103 @@
+// The report that `status` shows and the line that systemd shows, made from the states and counters. Pure.
+
+import type { CacheStatus, StatusReport, Warning } from "../control/messages.js";
+import type { CacheState } from "../decision/state.js";
+import type { GatewayStats } from "../gateway/gateway.js";
+import type { SshLink } from "../link/link.js";
+
+/** All that is known of one cache at a moment. */
+export interface CacheFacts {
+  readonly host: string;
+  readonly state: CacheState;
+  readonly link: SshLink | null;
+  readonly listed: boolean;
+  readonly url: string;
+  readonly socket: string;
+  readonly stats: GatewayStats;
+}
+
+export interface ReportFacts {
+  readonly pid: number;
+  readonly since: number;
+  readonly caches: ReadonlyMap<string, CacheFacts>;
+  readonly overridePath: string;
+  readonly listed: readonly string[];
+  readonly warnings: readonly Warning[];
+}
+
+/** `status --json`, version 1. */
+export function statusReport(facts: ReportFacts): StatusReport {
+  const caches = [...facts.caches].map(([name, cache]) => [name, cacheStatus(cache)] as const);
+  const failures = [...facts.caches].flatMap(([name, { state }]) => failureWarning(name, state));
+  return {
+    version: 1,
+    pid: facts.pid,
+    since: iso(facts.since),
+    caches: Object.fromEntries(caches),
+    override: { path: facts.overridePath, listed: [...facts.listed] },
+    uploads: { waiting: 0, uploaded: 0, failed: 0 },
+    warnings: [...failures, ...facts.warnings],
+  };
+}
+
+/** One line for `systemctl --user status`. */
+export function statusLine(states: ReadonlyMap<string, CacheState>): string {
+  if (states.size === 0) return "no caches configured";
+  return [...states]
+    .map(([name, state]) => {
+      if (state.name === "online") return `${name} online at ${state.connection.address}`;
+      if (state.name === "waiting") return `${name} waiting: ${state.failure.text}`;
+      return `${name} ${state.name}`;
+    })
+    .join("; ");
+}
+
+/** Failures that pass by themselves stand in `reason` alone; what a person must mend is a warning as well. */
+const passing: ReadonlySet<string> = new Set(["unreachable", "refused", "timeout", "link-lost", "link-failed"]);
+
+function failureWarning(cache: string, state: CacheState): Warning[] {
+  if (state.name !== "waiting" || passing.has(state.failure.code)) return [];
+  const { code, text, remedy } = state.failure;
+  const sentence = remedy === undefined ? text : `${text}. ${remedy}`;
+  return [{ code, cache, text: sentence, since: iso(state.since) }];
+}
+
+function cacheStatus(cache: CacheFacts): CacheStatus {
+  const { state, link, stats } = cache;
+  const online = state.name === "online" ? state.connection : null;
+  return {
+    type: "ssh",
+    state: state.name,
+    host: cache.host,
+    address: online?.address ?? null,
+    port: online?.port ?? null,
+    since: iso(state.since),
+    reason: reasonOf(state),
+    retryAt: "look" in state && state.look.kind === "later" ? iso(state.look.at) : null,
+    listed: cache.listed,
+    url: cache.url,
+    socket: cache.socket,
+    transport: link?.transport ?? null,
+    nixVersion: link?.daemon.nixVersion ?? null,
+    ...stats,
+  };
+}
+
+function reasonOf(state: CacheState): string | null {
+  switch (state.name) {
+    case "online":
+      return null;
+    case "offline":
+      return state.reason;
+    case "waiting":
+      return state.failure.text;
+    case "connecting":
+      return "found, connecting";
+    case "paused":
+      return "paused by you";
+  }
+}
+
+function iso(ms: number): string {
+  return new Date(ms).toISOString();
+}

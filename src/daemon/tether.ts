@@ -1,0 +1,165 @@
+// The effects of one cache: the try that is under way, the link in use with what stands on it, and its timer.
+// It follows `Desired`; it never decides.
+
+import type { Logger } from "pino";
+import type { CacheConfig } from "../config/schema.js";
+import type { Desired } from "../decision/desired.js";
+import type { openForward } from "../forward/local-socket.js";
+import type { Gateway } from "../gateway/gateway.js";
+import type { SshLink } from "../link/link.js";
+import type { LookupTarget } from "../sources/discovery.js";
+import type { CacheEvent } from "../sources/event.js";
+import type { Upstream } from "../upstream/upstream.js";
+import { attemptCache, toFailure, type AttemptDeps } from "./attempt.js";
+
+type Forward = Awaited<ReturnType<typeof openForward>>;
+
+/** How long the far nix-daemon has to answer when something suggests that it may be gone, in milliseconds. */
+const probeMs = 2_000;
+
+export interface TetherDeps extends Omit<AttemptDeps, "post" | "onTarget" | "log"> {
+  readonly name: string;
+  readonly config: CacheConfig;
+  readonly gateway: Gateway;
+  readonly socketPath: string;
+  readonly openForward: typeof openForward;
+  readonly openUpstream: (link: SshLink) => Upstream;
+  readonly post: (fact: CacheEvent) => void;
+  /** Raises or (null) clears the warning that the forward could not be opened. */
+  readonly warnForward: (error: unknown) => void;
+  readonly now: () => number;
+  readonly log: Logger;
+}
+
+export interface Tether {
+  /** Whether what stands on the link in use must go, for this wish. */
+  leaves(wish: Desired): boolean;
+  /** Takes down what `leaves`; the caller has unlisted it before. */
+  takeDown(): Promise<void>;
+  /** Starts or stops tries, probes and the timer, and brings a new link into use. */
+  follow(wish: Desired): Promise<void>;
+  /** The link in use, or null; from the moment it may be listed. */
+  link(): SshLink | null;
+  close(): Promise<void>;
+}
+
+interface InUse {
+  readonly attempt: number;
+  readonly link: SshLink;
+  readonly upstream: Upstream;
+  forward: Forward | null;
+}
+
+export function createTether(deps: TetherDeps): Tether {
+  const { name, gateway, post } = deps;
+  let running: { attempt: number; abort: AbortController } | null = null;
+  /** A try is started once: its report may still be queued when the next wish comes. */
+  let lastStarted = 0;
+  let fresh: { attempt: number; link: SshLink } | null = null;
+  let inUse: InUse | null = null;
+  let probing = false;
+  let timer: { at: number; handle: NodeJS.Timeout } | null = null;
+  let watched: { target: LookupTarget; stop: () => void } | null = null;
+
+  const watch = (target: LookupTarget): void => {
+    if (JSON.stringify(watched?.target) === JSON.stringify(target)) return;
+    watched?.stop();
+    const stop = deps.discovery.watch(target, (news) => post({ type: "news", ...news }));
+    watched = { target, stop };
+  };
+
+  const start = (attempt: number): void => {
+    const abort = new AbortController();
+    lastStarted = attempt;
+    running = { attempt, abort };
+    const { discovery, handshake, env, log } = deps;
+    const attemptDeps = { discovery, handshake, env, log, post, onTarget: watch };
+    void attemptCache(attempt, deps.config, attemptDeps, abort.signal).then((link) => {
+      if (running?.attempt === attempt) running = null;
+      if (link === null) return;
+      if (abort.signal.aborted) return link.close();
+      fresh = { attempt, link };
+      void link.closed.then((error) => post({ type: "closed", attempt, failure: toFailure(error) }));
+      const { address, port, localAddress } = link;
+      post({ type: "connected", attempt, connection: { address, port, localAddress } });
+    });
+  };
+
+  const probe = (using: InUse): void => {
+    if (probing) return;
+    probing = true;
+    void using.link.probe(probeMs).then((alive) => {
+      probing = false;
+      post({ type: "probed", attempt: using.attempt, alive });
+    });
+  };
+
+  const setTimer = (at: number | null): void => {
+    if (timer?.at === at) return;
+    if (timer !== null) clearTimeout(timer.handle);
+    timer = null;
+    if (at === null) return;
+    const handle = setTimeout(() => {
+      timer = null;
+      post({ type: "due" });
+    }, Math.max(0, at - deps.now()));
+    timer = { at, handle };
+  };
+
+  const bringUp = async (attempt: number, link: SshLink): Promise<void> => {
+    const upstream = deps.openUpstream(link);
+    gateway.setUpstream(name, upstream);
+    inUse = { attempt, link, upstream, forward: null };
+    try {
+      inUse.forward = await deps.openForward({
+        path: deps.socketPath,
+        openDaemon: () => link.openDaemon(),
+        log: deps.log,
+      });
+      deps.warnForward(null);
+    } catch (error) {
+      // Uploads need it, fetching does not: the cache is of use all the same.
+      deps.warnForward(error);
+    }
+  };
+
+  const takeDown = async (): Promise<void> => {
+    const using = inUse;
+    if (using === null) return;
+    inUse = null;
+    await using.forward?.close();
+    gateway.setUpstream(name, null);
+    using.upstream.close();
+    using.link.close();
+  };
+
+  return {
+    leaves: (wish) => inUse !== null && inUse.attempt !== wish.link,
+    takeDown,
+    link: () => inUse?.link ?? null,
+    follow: async (wish) => {
+      if (running !== null && running.attempt !== wish.attempt) {
+        running.abort.abort();
+        running = null;
+      }
+      if (fresh !== null && fresh.attempt === wish.link) {
+        const { attempt, link } = fresh;
+        fresh = null;
+        await bringUp(attempt, link);
+      } else if (fresh !== null && fresh.attempt !== wish.attempt) {
+        fresh.link.close();
+        fresh = null;
+      }
+      if (wish.attempt !== null && wish.attempt !== lastStarted) start(wish.attempt);
+      if (wish.probe && inUse !== null) probe(inUse);
+      setTimer(wish.wakeAt);
+    },
+    close: async () => {
+      running?.abort.abort();
+      fresh?.link.close();
+      watched?.stop();
+      setTimer(null);
+      await takeDown();
+    },
+  };
+}

@@ -1,0 +1,195 @@
+// The decision: what a fact makes of a cache's state. Pure: no clock, no randomness, no effect of its own.
+
+import type { NetworkState } from "../sources/netmon.js";
+import type { CacheEvent, Connection, Fact, Failure } from "../sources/event.js";
+import { retryDelay } from "./backoff.js";
+import type { CacheState } from "./state.js";
+
+/** What a transition may know besides state and fact. `random` is in [0, 1). */
+export interface Moment {
+  readonly now: number;
+  readonly random: number;
+}
+
+/** The state after `fact`; the very same object where the fact changes nothing. */
+export function transition(state: CacheState, fact: Fact, moment: Moment): CacheState {
+  switch (fact.type) {
+    case "pause":
+      return state.name === "paused" ? state : { name: "paused", attempt: state.attempt, since: moment.now };
+    case "resume":
+      return state.name === "paused" ? lookNow(state, "resumed", moment) : state;
+    case "stop":
+      return rest(state, "the daemon is stopping", moment);
+    case "sleep":
+      return rest(state, "the machine sleeps", moment);
+    case "wake":
+      return onWake(state, moment);
+    case "network":
+      return onNetwork(state, fact.state, fact.changed, moment);
+    case "news":
+      return onNews(state, fact, moment);
+    case "due":
+      return isResting(state) ? startLook(state, moment) : state;
+    default:
+      return fact.attempt === state.attempt ? onReport(state, fact, moment) : state;
+  }
+}
+
+/** A report of the try that is under way, or of the connection in use. */
+function onReport(
+  state: CacheState,
+  fact: Extract<CacheEvent, { attempt: number }>,
+  moment: Moment,
+): CacheState {
+  if (state.name === "online") {
+    if (fact.type === "closed") return lookNow(state, fact.failure.text, moment);
+    if (fact.type !== "probed") return state;
+    return fact.alive ? { ...state, probing: false } : lookNow(state, "it stopped answering", moment);
+  }
+  if (!isTrying(state)) return state;
+  switch (fact.type) {
+    case "found":
+      // A retry after a failure stays "waiting" until it succeeds, so that its reason does not flicker.
+      return state.name === "offline"
+        ? { name: "connecting", attempt: state.attempt, since: moment.now, tries: state.tries }
+        : state;
+    case "absent":
+      return absent(state, fact.text, moment);
+    case "connected":
+      return {
+        name: "online",
+        attempt: state.attempt,
+        since: moment.now,
+        connection: fact.connection,
+        probing: false,
+      };
+    case "failed":
+      return waiting(state, fact.failure, moment);
+    case "closed":
+    case "probed":
+      return state;
+  }
+}
+
+function onWake(state: CacheState, moment: Moment): CacheState {
+  if (state.name === "paused") return state;
+  return state.name === "online" ? { ...state, probing: true } : lookAgain(state, "just woke up", moment);
+}
+
+function onNetwork(state: CacheState, network: NetworkState, changed: boolean, moment: Moment): CacheState {
+  if (state.name === "paused" || isHeld(state)) return state;
+  if (state.name !== "online") {
+    // What is under way was begun in another network, if the network really differs: begin anew.
+    return changed || isResting(state) ? lookAgain(state, "the network changed", moment) : state;
+  }
+  if (!carries(network, state.connection)) return lookNow(state, "the network went away", moment);
+  return changed && !state.probing ? { ...state, probing: true } : state;
+}
+
+function onNews(state: CacheState, fact: Extract<Fact, { type: "news" }>, moment: Moment): CacheState {
+  if (state.name === "paused" || isHeld(state)) return state;
+  if (state.name === "online") {
+    const stillThere = fact.endpoints.some((endpoint) => endpoint.address === state.connection.address);
+    return fact.kind === "announced" && stillThere ? state : { ...state, probing: true };
+  }
+  if (fact.kind === "goodbye" || !isResting(state)) return state;
+  return lookAgain(state, "it announced itself", moment);
+}
+
+/** Whether the interface that holds the connection's own address still has its carrier. */
+function carries(network: NetworkState, connection: Connection): boolean {
+  const local = withoutScope(connection.localAddress);
+  if (local.startsWith("127.") || local === "::1") return true;
+  return network.interfaces.some(
+    (one) => one.carrier && one.addresses.some((address) => withoutScope(address) === local),
+  );
+}
+
+function withoutScope(address: string): string {
+  return address.replace(/%.*$/, "").replace(/^::ffff:/, "");
+}
+
+function isResting(state: CacheState): boolean {
+  return (state.name === "offline" || state.name === "waiting") && state.look.kind === "later";
+}
+
+function isTrying(state: CacheState): boolean {
+  return (
+    state.name === "connecting" ||
+    ((state.name === "offline" || state.name === "waiting") && state.look.kind === "now")
+  );
+}
+
+/** Asleep or stopping: only waking up ends it. */
+function isHeld(state: CacheState): boolean {
+  return state.name === "offline" && state.look.kind === "held";
+}
+
+/** Begins a new try after a rest; keeps the reason and the count of failures. */
+function startLook(state: CacheState, moment: Moment): CacheState {
+  const attempt = state.attempt + 1;
+  const look = { kind: "now", attempt } as const;
+  if (state.name === "offline" || state.name === "waiting") return { ...state, attempt, look };
+  return lookNow(state, "looking again", moment);
+}
+
+/** Begins a new try with the count of failures reset: something has changed. */
+function lookAgain(state: CacheState, reason: string, moment: Moment): CacheState {
+  if (state.name === "waiting" || state.name === "offline") {
+    return startLook({ ...state, tries: 0 }, moment);
+  }
+  return lookNow(state, reason, moment);
+}
+
+function lookNow(state: CacheState, reason: string, moment: Moment): CacheState {
+  const attempt = state.attempt + 1;
+  return {
+    name: "offline",
+    attempt,
+    since: moment.now,
+    reason,
+    tries: 0,
+    look: { kind: "now", attempt },
+  };
+}
+
+/** Nothing is tried until the next event: asleep, or stopping. The attempt number grows: old reports are stale. */
+function rest(state: CacheState, reason: string, moment: Moment): CacheState {
+  if (state.name === "paused") return state;
+  return {
+    name: "offline",
+    attempt: state.attempt + 1,
+    since: moment.now,
+    reason,
+    tries: 0,
+    look: { kind: "held" },
+  };
+}
+
+function absent(state: CacheState, reason: string, moment: Moment): CacheState {
+  const tries = triesOf(state) + 1;
+  return {
+    name: "offline",
+    attempt: state.attempt,
+    since: state.name === "offline" ? state.since : moment.now,
+    reason,
+    tries,
+    look: { kind: "later", at: moment.now + retryDelay("absent", tries, moment.random) },
+  };
+}
+
+function waiting(state: CacheState, failure: Failure, moment: Moment): CacheState {
+  const tries = triesOf(state) + 1;
+  return {
+    name: "waiting",
+    attempt: state.attempt,
+    since: state.name === "waiting" && state.failure.code === failure.code ? state.since : moment.now,
+    failure,
+    tries,
+    look: { kind: "later", at: moment.now + retryDelay(failure.code, tries, moment.random) },
+  };
+}
+
+function triesOf(state: CacheState): number {
+  return "tries" in state ? state.tries : 0;
+}

@@ -1,0 +1,41 @@
+// Everything that can happen to the daemon, as one union: sources and effects post these, one loop folds them.
+
+import type { Endpoint } from "../link/link.js";
+import type { NetworkState } from "./netmon.js";
+
+/** Why an attempt or a link ended: `code` is a TetherError's, `text` a sentence, `remedy` what to do. */
+export interface Failure {
+  readonly code: string;
+  readonly text: string;
+  readonly remedy: string | undefined;
+}
+
+/** What is known of a connection the moment it is usable. */
+export interface Connection {
+  readonly address: string;
+  readonly port: number;
+  readonly localAddress: string;
+}
+
+/** Facts about one cache. `attempt` names the try that reports; a report of an older try is stale. */
+export type CacheEvent =
+  | { readonly type: "found"; readonly attempt: number; readonly endpoints: readonly Endpoint[] }
+  | { readonly type: "absent"; readonly attempt: number; readonly text: string }
+  | { readonly type: "connected"; readonly attempt: number; readonly connection: Connection }
+  | { readonly type: "failed"; readonly attempt: number; readonly failure: Failure }
+  | { readonly type: "closed"; readonly attempt: number; readonly failure: Failure }
+  | { readonly type: "probed"; readonly attempt: number; readonly alive: boolean }
+  | { readonly type: "news"; readonly kind: "announced" | "goodbye"; readonly endpoints: readonly Endpoint[] }
+  | { readonly type: "due" }
+  | { readonly type: "pause" }
+  | { readonly type: "resume" };
+
+/** Facts about the machine we run on; each concerns every cache. */
+export type HostEvent =
+  | { readonly type: "network"; readonly state: NetworkState; readonly changed: boolean; readonly cause: string }
+  | { readonly type: "sleep" }
+  | { readonly type: "wake"; readonly cause: string }
+  | { readonly type: "stop" };
+
+/** What transitions take: a fact about this cache or about the machine. */
+export type Fact = CacheEvent | HostEvent;
