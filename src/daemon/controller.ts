@@ -56,7 +56,10 @@ export function createController(deps: {
 function logTransition(log: Logger, cache: string, before: CacheState, after: CacheState, fact: Fact): void {
   const changed = before.name !== after.name || reasonOf(before) !== reasonOf(after);
   if (!changed) {
-    log.debug({ cache, state: after.name, fact: fact.type, attempt: after.attempt }, `${cache}: ${fact.type}`);
+    log.debug(
+      { cache, state: after.name, fact: fact.type, attempt: after.attempt },
+      `${cache}: ${fact.type}`,
+    );
     return;
   }
   const fields = { cache, from: before.name, to: after.name, by: fact.type };

@@ -9,10 +9,7 @@ import { messageOf } from "../util/errors.js";
 const run = promisify(execFile);
 
 /** `nix config show` is the name since 2.20; Nix 2.8 knows `nix show-config` only. */
-const showConfig = [
-  ["config", "show"],
-  ["show-config"],
-] as const;
+const showConfig = [["config", "show"], ["show-config"]] as const;
 
 /** How long one question to the `nix` program may take, in milliseconds. */
 const deadlineMs = 5_000;
@@ -29,7 +26,10 @@ export async function isTrustedUser(env: NodeJS.ProcessEnv, log: Logger): Promis
     const groups = await run("id", ["-Gn"], { env, timeout: deadlineMs });
     return matchesTrusted(trusted, user.username, groups.stdout.trim().split(/\s+/));
   } catch (error) {
-    log.debug({ reason: messageOf(error) }, "could not ask nix for its trusted users; leaving keys to the administrator");
+    log.debug(
+      { reason: messageOf(error) },
+      "could not ask nix for its trusted users; leaving keys to the administrator",
+    );
     return false;
   }
 }

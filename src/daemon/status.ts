@@ -53,7 +53,13 @@ export function statusLine(states: ReadonlyMap<string, CacheState>): string {
 }
 
 /** Failures that pass by themselves stand in `reason` alone; what a person must mend is a warning as well. */
-const passing: ReadonlySet<string> = new Set(["unreachable", "refused", "timeout", "link-lost", "link-failed"]);
+const passing: ReadonlySet<string> = new Set([
+  "unreachable",
+  "refused",
+  "timeout",
+  "link-lost",
+  "link-failed",
+]);
 
 function failureWarning(cache: string, state: CacheState): Warning[] {
   if (state.name !== "waiting" || passing.has(state.failure.code)) return [];

@@ -99,10 +99,13 @@ export function createTether(deps: TetherDeps): Tether {
     if (timer !== null) clearTimeout(timer.handle);
     timer = null;
     if (at === null) return;
-    const handle = setTimeout(() => {
-      timer = null;
-      post({ type: "due" });
-    }, Math.max(0, at - deps.now()));
+    const handle = setTimeout(
+      () => {
+        timer = null;
+        post({ type: "due" });
+      },
+      Math.max(0, at - deps.now()),
+    );
     timer = { at, handle };
   };
 

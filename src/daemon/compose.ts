@@ -1,0 +1,169 @@
+// The composition root: builds every part of a running daemon and joins them. Nothing else constructs parts.
+
+import type { Logger } from "pino";
+import type { CacheConfig, Config } from "../config/schema.js";
+import type { Dirs } from "../config/dirs.js";
+import type { ControlReply, ControlRequest } from "../control/messages.js";
+import { serveControl } from "../control/server.js";
+import { openForward } from "../forward/local-socket.js";
+import { openGateway, type Gateway } from "../gateway/gateway.js";
+import { createDiscovery } from "../sources/discovery.js";
+import { startNetmon, type NetmonEvent } from "../sources/netmon.js";
+import { createDaemonUpstream } from "../upstream/daemon-upstream.js";
+import { handshakeDaemon } from "../upstream/handshake-daemon.js";
+import { TetherError, messageOf } from "../util/errors.js";
+import { createAnswerer } from "./answer.js";
+import { createController, type Controller, type Posted } from "./controller.js";
+import { createEffects } from "./effects.js";
+import { isTrustedUser } from "./local-nix.js";
+import { cacheUrl, createOverrideFile, type OverrideEntry } from "./override-file.js";
+import { statusLine } from "./status.js";
+import { createNotifier, takeListenFd } from "./systemd.js";
+import { createTether, type Tether } from "./tether.js";
+import { createWarnings, type Warnings } from "./warnings.js";
+
+export interface DaemonOptions {
+  readonly config: Config;
+  readonly dirs: Dirs;
+  readonly log: Logger;
+  readonly env: NodeJS.ProcessEnv;
+}
+
+export interface Daemon {
+  /** Unlists every cache, lets running NARs finish for a bounded time, closes everything. */
+  stop(): Promise<void>;
+}
+
+/** How long a NAR that is being delivered may go on after the daemon was told to stop, in milliseconds. */
+const narGraceMs = 10_000;
+
+/** Rejects where the daemon can not run at all: another one runs, or the gateway's port is taken. */
+export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
+  const { config, dirs, log, env } = options;
+  const names = Object.keys(config.caches);
+  const notifier = createNotifier({ ...env }, log);
+  const fd = takeListenFd(env, process.pid, "gateway");
+  const warnings = createWarnings({ log, now: Date.now });
+
+  // The control socket comes first: it is what tells a second daemon that there is a first.
+  let answer: (request: ControlRequest) => Promise<ControlReply> = () =>
+    Promise.resolve({ ok: false, code: "starting", message: "the daemon is still starting" });
+  const control = await serveControl({ path: dirs.controlSocket, handle: (request) => answer(request), log });
+
+  const override = createOverrideFile({ path: dirs.overrideFile, log });
+  let stopping = false;
+  const writeOverride = guarded(warnings, (entries) => override.write(stopping ? [] : [...entries]));
+  writeOverride([]);
+
+  let gateway: Gateway;
+  try {
+    const listen = fd === null ? { port: config.gateway.port } : { fd, port: config.gateway.port };
+    const caches = Object.entries(config.caches).map(([name, { priority }]) => ({ name, priority }));
+    gateway = await openGateway({ caches, listen, log });
+  } catch (error) {
+    await control.close();
+    throw error;
+  }
+
+  const discovery = createDiscovery({ log });
+  let controller: Controller | null = null;
+  const post = (posted: Posted): void => void controller?.post(posted);
+  const tetherOf = (name: string, cache: CacheConfig): Tether =>
+    createTether({
+      name,
+      config: cache,
+      gateway,
+      discovery,
+      env,
+      log,
+      openForward,
+      openUpstream: (link) => createDaemonUpstream({ openDaemon: () => link.openDaemon(), log }),
+      handshake: handshakeDaemon,
+      socketPath: dirs.cacheSocket(name),
+      post: (fact) => post({ cache: name, fact }),
+      warnForward: (error) =>
+        error === null
+          ? warnings.clear("forward-closed", name)
+          : warnings.raise("forward-closed", name, `no socket for uploads: ${describe(error)}`),
+      now: Date.now,
+    });
+  const tethers = new Map(names.map((name) => [name, tetherOf(name, config.caches[name] as CacheConfig)]));
+
+  const keysAllowed = await mayWriteKeys(options);
+  const entryOf = (name: string): OverrideEntry => {
+    const { priority, trusted, "public-keys": keys } = config.caches[name] as CacheConfig;
+    const url = cacheUrl({ port: gateway.port, name, priority, trusted });
+    return { name, url, publicKeys: keysAllowed ? keys : [] };
+  };
+  const apply = createEffects({
+    tethers,
+    entryOf,
+    writeOverride,
+    onApplied: (states) => notifier.status(statusLine(states)),
+  });
+  controller = createController({ caches: names, apply, log, now: Date.now, random: Math.random });
+  answer = createAnswerer({
+    config,
+    dirs,
+    controller,
+    gateway,
+    tethers,
+    warnings,
+    readListed: override.readListed,
+    since: Date.now(),
+    pid: process.pid,
+  });
+
+  const onNetmon = (event: NetmonEvent): void => {
+    if (event.type === "sleep") {
+      void controller.post({ fact: { type: "sleep" } }).then(event.done);
+      return;
+    }
+    // Multicast memberships do not survive a change of interfaces.
+    if (event.type === "wake" || event.changed) discovery.refresh({ force: true });
+    post({ fact: event });
+  };
+  const netmon = startNetmon({ log, onEvent: onNetmon });
+  await Promise.all(names.map((cache) => controller.post({ cache, fact: { type: "due" } })));
+  notifier.ready();
+
+  return {
+    stop: async () => {
+      notifier.stopping();
+      stopping = true;
+      writeOverride([]);
+      await netmon.close();
+      await gateway.close(narGraceMs);
+      await controller.post({ fact: { type: "stop" } });
+      await Promise.all([...tethers.values()].map((tether) => tether.close()));
+      await discovery.close();
+      await control.close();
+    },
+  };
+}
+
+/** Nix takes keys from trusted users only, and warns anybody else at every command. */
+async function mayWriteKeys({ config, env, log }: DaemonOptions): Promise<boolean> {
+  const anyKeys = Object.values(config.caches).some((cache) => cache["public-keys"].length > 0);
+  return anyKeys && (await isTrustedUser(env, log));
+}
+
+/** Writes the override; where that fails, says so as a warning that stands until it works again. */
+function guarded(
+  warnings: Warnings,
+  write: (entries: readonly OverrideEntry[]) => void,
+): (entries: readonly OverrideEntry[]) => void {
+  return (entries) => {
+    try {
+      write(entries);
+      warnings.clear("override-unwritable", null);
+    } catch (error) {
+      warnings.raise("override-unwritable", null, describe(error));
+    }
+  };
+}
+
+function describe(error: unknown): string {
+  const remedy = error instanceof TetherError ? error.remedy : undefined;
+  return remedy === undefined ? messageOf(error) : `${messageOf(error)}. ${remedy}`;
+}

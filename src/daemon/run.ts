@@ -1,0 +1,32 @@
+// The daemon's life from start to signal: `nix-tether run`.
+
+import type { Config } from "../config/schema.js";
+import type { Dirs } from "../config/dirs.js";
+import type { Logger } from "pino";
+import { startDaemon } from "./compose.js";
+import { findInclude } from "./nix-conf.js";
+
+/** Runs until SIGTERM or SIGINT; resolves to the exit code. Rejects with a TetherError when it can not start. */
+export async function runDaemon(options: {
+  readonly config: Config;
+  readonly dirs: Dirs;
+  readonly log: Logger;
+  readonly env: NodeJS.ProcessEnv;
+}): Promise<number> {
+  const { config, dirs, log, env } = options;
+  const signal = nextSignal();
+  const daemon = await startDaemon(options);
+  log.info({ caches: Object.keys(config.caches).join(",") || "none" }, "nix-tether is running");
+  sayInclude(dirs, env, log);
+  log.info({ signal: await signal }, "stopping");
+  await daemon.stop();
+  log.info("stopped");
+  return 0;
+}
+
+/** The first signal that asks us to leave. A second one ends the process at once, as the system's default. */
+function nextSignal(): Promise<NodeJS.Signals> {
+  return new Promise((resolve) => {
+    for (const name of ["SIGTERM", "SIGINT"] as const) process.once(name, () => resolve(name));
+  });
+}

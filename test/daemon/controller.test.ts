@@ -1,0 +1,40 @@
+import pino from "pino";
+import { expect, it } from "vitest";
+import { createController } from "../../src/daemon/controller.js";
+
+const log = pino({ level: "silent" });
+
+it("applies one fact at a time, in the order posted, and goes on when applying fails", async () => {
+  const seen: string[] = [];
+  let busy = false;
+  const controller = createController({
+    caches: ["pi"],
+    log,
+    now: () => 0,
+    random: () => 0.5,
+    apply: async (states) => {
+      expect(busy).toBe(false);
+      busy = true;
+      await new Promise((resolve) => setImmediate(resolve));
+      busy = false;
+      seen.push(states.get("pi")?.name ?? "");
+      if (seen.length === 1) throw new Error("no space left");
+    },
+  });
+  void controller.post({ cache: "pi", fact: { type: "due" } });
+  void controller.post({ cache: "pi", fact: { type: "pause" } });
+  await controller.post({ fact: { type: "wake", cause: "test" } });
+  expect(seen).toEqual(["offline", "paused", "paused"]);
+});
+
+it("knows nothing of a cache that is not configured", async () => {
+  const controller = createController({
+    caches: [],
+    log,
+    now: () => 0,
+    random: () => 0.5,
+    apply: () => Promise.resolve(),
+  });
+  await controller.post({ cache: "pi", fact: { type: "due" } });
+  expect(controller.states().size).toBe(0);
+});

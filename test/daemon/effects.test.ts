@@ -1,0 +1,83 @@
+import { describe, expect, it } from "vitest";
+import { createEffects } from "../../src/daemon/effects.js";
+import type { Tether } from "../../src/daemon/tether.js";
+import type { Desired } from "../../src/decision/desired.js";
+import { initialState, type CacheState } from "../../src/decision/state.js";
+import type { SshLink } from "../../src/link/link.js";
+
+const connection = { address: "10.0.0.1", port: 22, localAddress: "10.0.0.2" };
+const onlineState = (attempt: number): CacheState => ({
+  name: "online",
+  attempt,
+  since: 0,
+  connection,
+  probing: false,
+});
+
+/** A tether that comes into use as soon as it is wished for, and writes down what is done to it. */
+function fakeTether(name: string, journal: string[]): Tether {
+  let inUse: number | null = null;
+  return {
+    leaves: (wish: Desired) => inUse !== null && inUse !== wish.link,
+    takeDown: () => {
+      inUse = null;
+      journal.push(`down ${name}`);
+      return Promise.resolve();
+    },
+    follow: (wish) => {
+      if (wish.link !== null && inUse === null) {
+        inUse = wish.link;
+        journal.push(`up ${name}`);
+      }
+      return Promise.resolve();
+    },
+    link: () => (inUse === null ? null : ({} as SshLink)),
+    close: () => Promise.resolve(),
+  };
+}
+
+function setUp() {
+  const journal: string[] = [];
+  const tethers = new Map(["pi", "nas"].map((name) => [name, fakeTether(name, journal)]));
+  const apply = createEffects({
+    tethers,
+    entryOf: (name) => ({ name, url: `http://127.0.0.1:1/${name}`, publicKeys: [] }),
+    writeOverride: (entries) => journal.push(`list [${entries.map((entry) => entry.name).join(" ")}]`),
+    onApplied: () => {},
+  });
+  return { journal, apply };
+}
+
+describe("the order that is promised to Nix", () => {
+  it("lists a cache only when all of it stands", async () => {
+    const { journal, apply } = setUp();
+    await apply(new Map([["pi", onlineState(1)]]));
+    expect(journal).toEqual(["list []", "up pi", "list [pi]"]);
+  });
+
+  it("unlists a cache before anything it needs is torn down, and leaves the others listed", async () => {
+    const { journal, apply } = setUp();
+    await apply(
+      new Map([
+        ["pi", onlineState(1)],
+        ["nas", onlineState(1)],
+      ]),
+    );
+    journal.length = 0;
+    await apply(
+      new Map<string, CacheState>([
+        ["pi", initialState(0)],
+        ["nas", onlineState(1)],
+      ]),
+    );
+    expect(journal).toEqual(["list [nas]", "down pi", "list [nas]"]);
+  });
+
+  it("takes the old link down before a new one is used", async () => {
+    const { journal, apply } = setUp();
+    await apply(new Map([["pi", onlineState(1)]]));
+    journal.length = 0;
+    await apply(new Map([["pi", onlineState(2)]]));
+    expect(journal).toEqual(["list []", "down pi", "up pi", "list [pi]"]);
+  });
+});

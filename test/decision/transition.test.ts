@@ -1,0 +1,214 @@
+import { describe, expect, it } from "vitest";
+import { desired } from "../../src/decision/desired.js";
+import { initialState, type CacheState } from "../../src/decision/state.js";
+import { transition } from "../../src/decision/transition.js";
+import type { Fact } from "../../src/sources/event.js";
+import type { NetworkState } from "../../src/sources/netmon.js";
+
+const t0 = 1_000_000;
+const moment = { now: t0, random: 0.5 };
+const connection = { address: "10.0.0.1", port: 22, localAddress: "10.0.0.2" };
+const home: NetworkState = {
+  interfaces: [{ name: "eth0", carrier: true, addresses: ["10.0.0.2", "fe80::2"] }],
+};
+const unplugged: NetworkState = { interfaces: [{ name: "eth0", carrier: false, addresses: ["10.0.0.2"] }] };
+const elsewhere: NetworkState = { interfaces: [{ name: "wlan0", carrier: true, addresses: ["172.16.0.9"] }] };
+const network = (state: NetworkState, changed = true): Fact => ({
+  type: "network",
+  state,
+  changed,
+  cause: "test",
+});
+const failure = { code: "refused", text: "connection refused", remedy: undefined };
+
+/** The state after a list of facts, from the beginning. */
+function after(...facts: Fact[]): CacheState {
+  return facts.reduce((state, fact) => transition(state, fact, moment), initialState(t0));
+}
+
+const online = (): CacheState =>
+  after(
+    { type: "due" },
+    { type: "found", attempt: 1, endpoints: [] },
+    { type: "connected", attempt: 1, connection },
+  );
+
+describe("coming up", () => {
+  it("is due at once, looks, connects and is in use", () => {
+    expect(desired(initialState(t0))).toMatchObject({ attempt: null, link: null, wakeAt: t0 });
+    expect(desired(after({ type: "due" }))).toMatchObject({ attempt: 1, link: null, wakeAt: null });
+    expect(after({ type: "due" }, { type: "found", attempt: 1, endpoints: [] }).name).toBe("connecting");
+    expect(online()).toMatchObject({ name: "online", connection });
+    expect(desired(online())).toEqual({ attempt: null, link: 1, probe: false, wakeAt: null });
+  });
+
+  it("rests longer after each look that finds nothing, up to a cap", () => {
+    let state = initialState(t0);
+    const delays: number[] = [];
+    for (let n = 1; n <= 8; n++) {
+      state = transition(state, { type: "due" }, moment);
+      state = transition(state, { type: "absent", attempt: n, text: "not here" }, moment);
+      delays.push((desired(state).wakeAt ?? 0) - t0);
+    }
+    expect(delays).toEqual([1_000, 2_000, 4_000, 8_000, 16_000, 30_000, 30_000, 30_000]);
+    expect(state).toMatchObject({ name: "offline", reason: "not here" });
+  });
+
+  it("keeps the failure in view while it retries, and since when", () => {
+    const failed = after({ type: "due" }, { type: "failed", attempt: 1, failure });
+    expect(failed).toMatchObject({ name: "waiting", failure, since: t0 });
+    const later = { now: t0 + 9_000, random: 0.5 };
+    const retrying = transition(failed, { type: "due" }, later);
+    expect(retrying.name).toBe("waiting");
+    expect(desired(retrying).attempt).toBe(2);
+    const again = transition(retrying, { type: "failed", attempt: 2, failure }, later);
+    expect(again).toMatchObject({ name: "waiting", since: t0, tries: 2 });
+  });
+
+  it("takes no notice of a report from an older try", () => {
+    const second = after({ type: "due" }, network(elsewhere));
+    expect(second.attempt).toBe(2);
+    for (const stale of [
+      { type: "connected", attempt: 1, connection },
+      { type: "failed", attempt: 1, failure },
+      { type: "absent", attempt: 1, text: "" },
+    ] as const) {
+      expect(transition(second, stale, moment)).toBe(second);
+    }
+  });
+
+  it("takes no notice of a second report of the same try", () => {
+    const failed = after({ type: "due" }, { type: "failed", attempt: 1, failure });
+    expect(transition(failed, { type: "connected", attempt: 1, connection }, moment)).toBe(failed);
+    expect(transition(failed, { type: "failed", attempt: 1, failure }, moment)).toBe(failed);
+  });
+});
+
+describe("a network event", () => {
+  it("takes a cache out of use at once when its interface lost the carrier", () => {
+    const state = transition(online(), network(unplugged), moment);
+    expect(state).toMatchObject({ name: "offline", reason: "the network went away" });
+    expect(desired(state)).toMatchObject({ link: null, attempt: 2 });
+  });
+
+  it("takes it out of use when its own address is gone", () => {
+    expect(transition(online(), network(elsewhere), moment).name).toBe("offline");
+  });
+
+  it("asks whether it still answers when something else changed", () => {
+    const state = transition(online(), network(home), moment);
+    expect(desired(state)).toMatchObject({ link: 1, probe: true });
+    const alive = transition(state, { type: "probed", attempt: 1, alive: true }, moment);
+    expect(desired(alive)).toMatchObject({ link: 1, probe: false });
+    const dead = transition(state, { type: "probed", attempt: 1, alive: false }, moment);
+    expect(desired(dead)).toMatchObject({ link: null, attempt: 2 });
+  });
+
+  it("changes nothing for a cache in use when nothing differs", () => {
+    const state = online();
+    expect(transition(state, network(home, false), moment)).toBe(state);
+  });
+
+  it("keeps a connection over loopback, which no cable carries", () => {
+    const local = { ...connection, localAddress: "127.0.0.1" };
+    const state = after({ type: "due" }, { type: "connected", attempt: 1, connection: local });
+    expect(desired(transition(state, network(unplugged), moment)).link).toBe(1);
+  });
+
+  it("knows its interface by a link-local address whatever the scope says", () => {
+    const local = { ...connection, localAddress: "fe80::2%eth0" };
+    const state = after({ type: "due" }, { type: "connected", attempt: 1, connection: local });
+    expect(desired(transition(state, network(home), moment)).link).toBe(1);
+    expect(desired(transition(state, network(elsewhere), moment)).link).toBeNull();
+  });
+
+  it("resets the delays and looks at once", () => {
+    let state = after({ type: "due" }, { type: "failed", attempt: 1, failure });
+    state = transition(state, { type: "due" }, moment);
+    state = transition(state, { type: "failed", attempt: 2, failure }, moment);
+    state = transition(state, network(home, false), moment);
+    expect(state).toMatchObject({ name: "waiting", tries: 0 });
+    expect(desired(state).attempt).toBe(3);
+  });
+
+  it("lets a try go on when nothing differs, and begins anew when something does", () => {
+    const trying = after({ type: "due" });
+    expect(transition(trying, network(home, false), moment)).toBe(trying);
+    expect(desired(transition(trying, network(home), moment)).attempt).toBe(2);
+  });
+});
+
+describe("sleep", () => {
+  it("puts everything away and holds still until waking, whatever the network says", () => {
+    const asleep = transition(online(), { type: "sleep" }, moment);
+    expect(desired(asleep)).toEqual({ attempt: null, link: null, probe: false, wakeAt: null });
+    expect(transition(asleep, network(home), moment)).toBe(asleep);
+    expect(transition(asleep, { type: "due" }, moment)).toBe(asleep);
+    const awake = transition(asleep, { type: "wake", cause: "logind" }, moment);
+    expect(desired(awake).attempt).not.toBeNull();
+  });
+
+  it("asks whether the machine still answers when only the clock told of it", () => {
+    expect(desired(transition(online(), { type: "wake", cause: "clock" }, moment)).probe).toBe(true);
+  });
+
+  it("does not take the late word of a link from before the sleep", () => {
+    const asleep = transition(online(), { type: "sleep" }, moment);
+    expect(transition(asleep, { type: "closed", attempt: 1, failure }, moment)).toBe(asleep);
+  });
+});
+
+describe("what multicast says", () => {
+  const at = (address: string): Fact => ({
+    type: "news",
+    kind: "announced",
+    endpoints: [{ address, family: 4 }],
+  });
+
+  it("starts a look at once for a machine that was away", () => {
+    const away = after({ type: "due" }, { type: "absent", attempt: 1, text: "" });
+    expect(desired(transition(away, at("10.0.0.1"), moment)).attempt).toBe(2);
+  });
+
+  it("is old news when it names the address in use, and a reason to ask when not", () => {
+    const state = online();
+    expect(transition(state, at("10.0.0.1"), moment)).toBe(state);
+    expect(desired(transition(state, at("10.0.0.77"), moment)).probe).toBe(true);
+    expect(desired(transition(state, { type: "news", kind: "goodbye", endpoints: [] }, moment)).probe).toBe(
+      true,
+    );
+  });
+});
+
+describe("pause", () => {
+  it("takes the cache out of use and nothing but resume brings it back", () => {
+    const paused = transition(online(), { type: "pause" }, moment);
+    expect(desired(paused)).toEqual({ attempt: null, link: null, probe: false, wakeAt: null });
+    for (const fact of [
+      network(home),
+      { type: "wake", cause: "" },
+      { type: "due" },
+      { type: "sleep" },
+    ] as Fact[]) {
+      expect(transition(paused, fact, moment)).toBe(paused);
+    }
+    expect(desired(transition(paused, { type: "resume" }, moment)).attempt).toBe(2);
+  });
+});
+
+it("tries again at once when the link of a cache in use ends", () => {
+  const state = transition(online(), { type: "closed", attempt: 1, failure }, moment);
+  expect(state).toMatchObject({ name: "offline", reason: "connection refused" });
+  expect(desired(state)).toMatchObject({ link: null, attempt: 2 });
+});
+
+it("does not hammer a machine that refuses us, but looks often for a key that the user is about to add", () => {
+  const delayOf = (code: string): number => {
+    const state = after({ type: "due" }, { type: "failed", attempt: 1, failure: { ...failure, code } });
+    return (desired(state).wakeAt ?? 0) - t0;
+  };
+  expect(delayOf("auth-failed")).toBe(15_000);
+  expect(delayOf("host-key-changed")).toBe(15_000);
+  expect(delayOf("agent-empty")).toBe(5_000);
+  expect(delayOf("refused")).toBe(500);
+});
