@@ -1,0 +1,128 @@
+import { describe, expect, it } from "vitest";
+import { statusLine, statusReport, type CacheFacts } from "../../src/daemon/status.js";
+import { createWarnings } from "../../src/daemon/warnings.js";
+import type { CacheState } from "../../src/decision/state.js";
+import type { SshLink } from "../../src/link/link.js";
+import pino from "pino";
+
+const stats = { lookups: 7, hits: 5, narBytes: 1234, resumed: 0, unsigned: 1 };
+const connection = { address: "192.168.1.20", port: 22, localAddress: "192.168.1.5" };
+const online: CacheState = { name: "online", attempt: 1, since: 1000, connection, probing: false };
+const refused = { code: "refused", text: "nas refuses connections on port 22", remedy: undefined };
+const waiting = (failure: typeof refused | { code: string; text: string; remedy: string }): CacheState => ({
+  name: "waiting",
+  attempt: 3,
+  since: 2000,
+  failure,
+  tries: 3,
+  look: { kind: "later", at: 9000 },
+});
+
+function facts(state: CacheState): CacheFacts {
+  const link = {
+    transport: "socket",
+    daemon: { protocol: 0x126, nixVersion: "2.31.2", trusted: false },
+  } as SshLink;
+  return {
+    host: "raspberrypi.local",
+    state,
+    link: state.name === "online" ? link : null,
+    listed: state.name === "online",
+    url: "http://127.0.0.1:37515/pi",
+    socket: "/run/user/1000/nix-tether/pi.sock",
+    stats,
+  };
+}
+
+const report = (state: CacheState) =>
+  statusReport({
+    pid: 4242,
+    since: 0,
+    caches: new Map([["pi", facts(state)]]),
+    overridePath: "/home/ada/.config/nix/nix-tether.conf",
+    listed: state.name === "online" ? ["pi"] : [],
+    warnings: [],
+  });
+
+describe("status --json, version 1", () => {
+  it("of a cache that is online", () => {
+    expect(report(online)).toEqual({
+      version: 1,
+      pid: 4242,
+      since: "1970-01-01T00:00:00.000Z",
+      caches: {
+        pi: {
+          type: "ssh",
+          state: "online",
+          host: "raspberrypi.local",
+          address: "192.168.1.20",
+          port: 22,
+          since: "1970-01-01T00:00:01.000Z",
+          reason: null,
+          retryAt: null,
+          listed: true,
+          url: "http://127.0.0.1:37515/pi",
+          socket: "/run/user/1000/nix-tether/pi.sock",
+          transport: "socket",
+          nixVersion: "2.31.2",
+          ...stats,
+        },
+      },
+      override: { path: "/home/ada/.config/nix/nix-tether.conf", listed: ["pi"] },
+      uploads: { waiting: 0, uploaded: 0, failed: 0 },
+      warnings: [],
+    });
+  });
+
+  it("of one that waits: why, and until when", () => {
+    const { caches, warnings } = report(waiting(refused));
+    expect(caches["pi"]).toMatchObject({
+      state: "waiting",
+      reason: "nas refuses connections on port 22",
+      retryAt: "1970-01-01T00:00:09.000Z",
+      address: null,
+      transport: null,
+    });
+    // It passes by itself: nothing for a person to do.
+    expect(warnings).toEqual([]);
+  });
+
+  it("names what a person must mend as a warning, with what to do", () => {
+    const failure = { code: "agent-empty", text: "The ssh-agent holds no key", remedy: "Run `ssh-add`." };
+    expect(report(waiting(failure)).warnings).toEqual([
+      {
+        code: "agent-empty",
+        cache: "pi",
+        text: "The ssh-agent holds no key. Run `ssh-add`.",
+        since: "1970-01-01T00:00:02.000Z",
+      },
+    ]);
+  });
+});
+
+it("systemd's line tells every cache's story in one sentence", () => {
+  const states = new Map<string, CacheState>([
+    ["pi", online],
+    ["nas", waiting(refused)],
+    ["old", { name: "paused", attempt: 0, since: 0 }],
+  ]);
+  expect(statusLine(states)).toBe(
+    "pi online at 192.168.1.20; nas waiting: nas refuses connections on port 22; old paused",
+  );
+  expect(statusLine(new Map())).toBe("no caches configured");
+});
+
+it("a warning keeps the time it began, takes the newest words and goes when cleared", () => {
+  let now = 1000;
+  const warnings = createWarnings({ log: pino({ level: "silent" }), now: () => now });
+  warnings.raise("override-unwritable", null, "no space");
+  now = 2000;
+  warnings.raise("override-unwritable", null, "read-only");
+  warnings.raise("forward-closed", "pi", "path too long");
+  expect(warnings.list()).toEqual([
+    { code: "override-unwritable", cache: null, text: "read-only", since: "1970-01-01T00:00:01.000Z" },
+    { code: "forward-closed", cache: "pi", text: "path too long", since: "1970-01-01T00:00:02.000Z" },
+  ]);
+  warnings.clear("override-unwritable", null);
+  expect(warnings.list().map((warning) => warning.code)).toEqual(["forward-closed"]);
+});
