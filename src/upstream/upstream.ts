@@ -1,24 +1,9 @@
 // What the gateway asks of a cache, whatever speaks behind it.
 
 import type { Readable } from "node:stream";
+import type { PathInfo } from "../protocol/path-info.js";
 
-/** What a store knows of one of its paths (worker protocol's ValidPathInfo). */
-export interface PathInfo {
-  /** Full path, `/nix/store/<hash>-<name>`. */
-  readonly path: string;
-  /** SHA-256 of the NAR, as 64 lower-case hexadecimal digits, without a prefix. */
-  readonly narHash: string;
-  /** Length of the NAR in bytes. */
-  readonly narSize: number;
-  /** Full store paths, in the order given. */
-  readonly references: readonly string[];
-  /** Full store path of the derivation, or null. */
-  readonly deriver: string | null;
-  /** `name:base64` each. */
-  readonly signatures: readonly string[];
-  /** Content address, e.g. `fixed:r:sha256:…`, or null. */
-  readonly ca: string | null;
-}
+export type { PathInfo } from "../protocol/path-info.js";
 
 /** A cache that is online. Every call rejects when the link is lost or its deadline passes. */
 export interface Upstream {
