@@ -3,37 +3,50 @@
 
 import { z } from "zod";
 
-/** Names become URL path segments, socket names and status keys, so they stay plain. */
+// Every leaf carries, as its error text, what it expects in words: that is what a message about a wrong value
+// quotes and what the README's table shows.
+
+/** Names become URL path segments, socket names (beside `control.sock`) and status keys, so they stay plain. */
 const cacheName = z
   .string()
-  .regex(/^[a-z0-9][a-z0-9_-]{0,31}$/i, "a name of letters, digits, '-' and '_', at most 32 characters");
+  .regex(
+    /^(?!control$)[a-z0-9][a-z0-9_-]{0,31}$/i,
+    'a name of at most 32 letters, digits, "-" and "_", other than "control"',
+  );
 
-const absolutePath = z
-  .string()
-  .regex(/^(\/|~\/)/, "an absolute path (a leading ~/ means your home)");
+const pathWords = "an absolute path (a leading ~/ means your home)";
+const absolutePath = z.string(pathWords).regex(/^(\/|~\/)/, pathWords);
 
-const port = z.int("a whole number from 1 to 65535").min(1).max(65535);
+const pathsWords = "an absolute path (a leading ~/ means your home), or a list of these";
+const paths = z.union([absolutePath, z.array(absolutePath).min(1, pathsWords)], pathsWords);
+
+const portWords = "a whole number from 1 to 65535";
+const port = z.int(portWords).min(1, portWords).max(65535, portWords);
+
+const priorityWords = "a whole number from 0 to 1000";
+
+/** Given to `ssh -G`, where a leading "-" would be an option. */
+const argument = /^[^\s-]\S*$/;
+
+function pattern(regex: RegExp, words: string): z.ZodString {
+  return z.string(words).regex(regex, words);
+}
 
 /** One `[caches.NAME]` table. */
 export const cacheSchema = z.strictObject({
   type: z.literal("ssh", '"ssh"').default("ssh").describe("Kind of cache: a machine with sshd and Nix."),
-  host: z
-    .string()
-    .min(1)
-    .describe(
-      "The machine: a `.local` name (asked by mDNS), another name, an address, or an alias in `~/.ssh/config`.",
-    ),
-  user: z.string().min(1).optional().describe("Login name; by default what `ssh -G` says."),
+  host: pattern(argument, "a host name, address or ssh alias").describe(
+    "The machine: a `.local` name (asked by mDNS), another name, an address, or an alias in `~/.ssh/config`.",
+  ),
+  user: pattern(argument, "a login name").optional().describe("Login name; by default what `ssh -G` says."),
   port: port.optional().describe("Port of sshd; by default what the service browse or `ssh -G` says."),
-  "identity-file": z
-    .union([absolutePath, z.array(absolutePath)], "a path, or a list of paths")
+  "identity-file": paths
     .optional()
     .describe("Private key file(s), unencrypted; by default what `ssh -G` says. An agent is better."),
   "identity-agent": absolutePath
     .optional()
     .describe("Socket of the ssh-agent; by default `IdentityAgent`, `SSH_AUTH_SOCK`, then the usual places."),
-  "known-hosts": z
-    .union([absolutePath, z.array(absolutePath)], "a path, or a list of paths")
+  "known-hosts": paths
     .optional()
     .describe("known_hosts file(s) that must hold the machine's host key; by default what `ssh -G` says."),
   transport: z
@@ -42,31 +55,31 @@ export const cacheSchema = z.strictObject({
     .describe(
       "`socket` forwards to the nix-daemon's socket, `stdio` runs `nix-daemon --stdio`; `auto` tries them in this order.",
     ),
-  "remote-socket": z
-    .string()
-    .regex(/^\//, "an absolute path")
+  "remote-socket": pattern(/^\//, "an absolute path")
     .default("/nix/var/nix/daemon-socket/socket")
     .describe("The nix-daemon's socket on the machine."),
-  service: z
-    .string()
-    .regex(/^_[a-z0-9-]+\._tcp$/i, 'a service type such as "_ssh._tcp"')
+  service: pattern(/^_[a-z0-9-]+\._tcp$/i, 'a service type such as "_ssh._tcp"')
     .optional()
     .describe("Find the machine by browsing this mDNS service instead of asking for its name."),
-  instance: z
-    .string()
-    .min(1)
+  instance: pattern(/\S/, "an instance name")
     .optional()
     .describe("The instance name to look for with `service`; by default `host` without its `.local`."),
   priority: z
-    .int("a whole number from 0 to 1000")
-    .min(0)
-    .max(1000)
+    .int(priorityWords)
+    .min(0, priorityWords)
+    .max(1000, priorityWords)
     .default(30)
     .describe("Nix asks lower numbers first; cache.nixos.org has 40."),
   "public-keys": z
-    .array(z.string().regex(/^[^\s:]+:[A-Za-z0-9+/]+=*$/, 'a key such as "pi-1:base64…="'))
+    .array(
+      // A "#" would start a comment in nix.conf.
+      pattern(/^[^\s:#]+:[A-Za-z0-9+/]+=*$/, 'a key such as "pi-1:base64…="'),
+      'a list of keys such as "pi-1:base64…="',
+    )
     .default([])
-    .describe("Keys that the machine's paths are signed with; passed on to Nix where you are a trusted user."),
+    .describe(
+      "Keys that the machine's paths are signed with; passed on to Nix where you are a trusted user.",
+    ),
   trusted: z
     .boolean("true or false")
     .default(false)

@@ -1,0 +1,34 @@
+// A line from a client, checked: what comes over the socket is trusted no further than its sender's typing.
+
+import { z } from "zod";
+import { TetherError } from "../util/errors.js";
+import type { ControlRequest } from "./messages.js";
+
+const cache = z.string("a cache's name or null").max(64).nullable().default(null);
+
+const requestSchema: z.ZodType<ControlRequest> = z.discriminatedUnion(
+  "command",
+  [
+    z.strictObject({ command: z.literal("status") }),
+    z.strictObject({ command: z.literal("pause"), cache }),
+    z.strictObject({ command: z.literal("resume"), cache }),
+  ],
+  'an object with "command" being "status", "pause" or "resume"',
+);
+
+/**
+ * The request in one line of JSON.
+ * @throws TetherError `bad-request`, saying what is wrong with it.
+ */
+export function parseRequest(line: string): ControlRequest {
+  let json: unknown;
+  try {
+    json = JSON.parse(line);
+  } catch (error) {
+    throw new TetherError("bad-request", "the request is not JSON", { cause: error });
+  }
+  const parsed = requestSchema.safeParse(json);
+  if (parsed.success) return parsed.data;
+  const problems = parsed.error.issues.map((issue) => [...issue.path, issue.message].join(": "));
+  throw new TetherError("bad-request", `the request is not understood: ${problems.join("; ")}`);
+}

@@ -1,0 +1,152 @@
+// The file that tells Nix which caches to use. Nix refuses to run at all on a half-written line in it, so it
+// only ever changes as a whole: written beside itself, flushed to disk, renamed into place.
+
+import { randomBytes } from "node:crypto";
+import {
+  closeSync,
+  fsyncSync,
+  lstatSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
+import path from "node:path";
+import type { Logger } from "pino";
+import { TetherError, messageOf } from "../util/errors.js";
+
+/** One cache as Nix is told of it. */
+export interface OverrideEntry {
+  readonly name: string;
+  /** Complete with its query: Nix compares this, to the letter, with what root has allowed. */
+  readonly url: string;
+  /** Only those that Nix will take from this user; others would make every nix command warn. */
+  readonly publicKeys: readonly string[];
+}
+
+export interface OverrideFile {
+  /**
+   * Replaces the content, unless it is this already. With no entries the file is emptied and not removed, so
+   * that a plain `include` of it stays valid. A symbolic link at the path is replaced, its target left alone.
+   * @throws TetherError `override-unwritable`
+   */
+  write(entries: readonly OverrideEntry[]): void;
+  /** The names of the caches that the file on disk lists now; none where there is no readable file. */
+  readListed(): string[];
+}
+
+const header = `# Written by nix-tether: the caches that are in reach at this moment. Changes made here are lost.
+# Take it in with this line at the end of nix.conf:  !include nix-tether.conf
+`;
+
+export function createOverrideFile(options: { readonly path: string; readonly log: Logger }): OverrideFile {
+  const { path: file, log } = options;
+  return {
+    write: (entries) => {
+      const content = overrideText(entries);
+      if (readOrNull(file) === content) return;
+      try {
+        replaceFile(file, content);
+      } catch (error) {
+        throw unwritable(file, error);
+      }
+      log.debug({ path: file, listed: entries.map(({ name }) => name) }, "override written");
+    },
+    readListed: () => listedNames(readOrNull(file) ?? ""),
+  };
+}
+
+/** Pure: the file's whole text. */
+export function overrideText(entries: readonly OverrideEntry[]): string {
+  const urls = entries.map(({ url }) => url);
+  const keys = [...new Set(entries.flatMap(({ publicKeys }) => publicKeys))];
+  return [
+    header,
+    ...(urls.length > 0 ? [`extra-substituters = ${urls.map(oneWord).join(" ")}\n`] : []),
+    ...(keys.length > 0 ? [`extra-trusted-public-keys = ${keys.map(oneWord).join(" ")}\n`] : []),
+  ].join("");
+}
+
+/** What identifies a cache's URL. The generation (0 to 15) makes Nix forget its cached "not here". */
+export interface CacheUrlParts {
+  readonly port: number;
+  readonly name: string;
+  readonly generation?: number | undefined;
+}
+
+/** `http://127.0.0.1:PORT/NAME[/GEN]`: the key under which Nix remembers answers. */
+export function bareCacheUrl({ port, name, generation }: CacheUrlParts): string {
+  return `http://127.0.0.1:${port}/${name}${generation === undefined ? "" : `/${generation}`}`;
+}
+
+/** The URL as it is listed: with `?priority=N`, and `&trusted=true` where unsigned paths are accepted. */
+export function cacheUrl(
+  parts: CacheUrlParts & { readonly priority: number; readonly trusted: boolean },
+): string {
+  return `${bareCacheUrl(parts)}?priority=${parts.priority}${parts.trusted ? "&trusted=true" : ""}`;
+}
+
+function listedNames(text: string): string[] {
+  const urls = /^extra-substituters =(.*)$/m.exec(text)?.[1] ?? "";
+  return urls.split(/\s+/).flatMap((url) => /^http:\/\/127\.0\.0\.1:\d+\/([^/?]+)/.exec(url)?.[1] ?? []);
+}
+
+/** A space would make two values of one, and a "#" a comment of the rest. */
+function oneWord(value: string): string {
+  if (/^[^\s#]+$/.test(value)) return value;
+  throw new TetherError("override-unwritable", `${JSON.stringify(value)} can not stand in nix.conf`);
+}
+
+function readOrNull(file: string): string | null {
+  try {
+    return readFileSync(file, "utf8");
+  } catch {
+    return null;
+  }
+}
+
+function replaceFile(file: string, content: string): void {
+  const folder = path.dirname(file);
+  mkdirSync(folder, { recursive: true });
+  if (lstatSync(file, { throwIfNoEntry: false })?.isDirectory() === true) throw new Error("it is a folder");
+  // A name of its own for each writer: `unlist` may run while a daemon writes.
+  const temporary = path.join(folder, `.${path.basename(file)}.${randomBytes(6).toString("hex")}`);
+  try {
+    withFd(temporary, "wx", (fd) => {
+      writeFileSync(fd, content);
+      fsyncSync(fd);
+    });
+    renameSync(temporary, file);
+  } catch (error) {
+    rmSync(temporary, { force: true });
+    throw error;
+  }
+  try {
+    withFd(folder, "r", fsyncSync);
+  } catch {
+    // The content is in place; some file systems just have no way to flush a folder.
+  }
+}
+
+function withFd(file: string, flags: string, use: (fd: number) => void): void {
+  const fd = openSync(file, flags, 0o644);
+  try {
+    use(fd);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+function unwritable(file: string, error: unknown): TetherError {
+  if (error instanceof TetherError) return error;
+  return new TetherError(
+    "override-unwritable",
+    `the override ${file} can not be written: ${messageOf(error)}`,
+    {
+      remedy: `Make ${path.dirname(file)} a folder that you can write to, with nothing but a file named ${path.basename(file)} in this place.`,
+      cause: error,
+    },
+  );
+}
