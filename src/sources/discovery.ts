@@ -1,0 +1,174 @@
+// Where a machine is: addresses as they are, `.local` names and services by multicast, other names by the system's
+// resolver. Every lookup asks afresh; nothing is remembered but what a watch compares with.
+
+import type { NetworkInterfaceInfo } from "node:os";
+
+import type { Logger } from "pino";
+
+import type { Endpoint } from "../link/link.js";
+import { messageOf } from "../util/errors.js";
+import { askFor } from "./discovery/asking.js";
+import { createPicture, MAX_ENDPOINTS, type Question } from "./discovery/picture.js";
+import type { HeardRecord } from "./discovery/records.js";
+import { createResolver } from "./discovery/resolver.js";
+import { createSockets } from "./discovery/sockets.js";
+import { type LookupTarget, type MulticastTarget, parseTarget, targetKey } from "./discovery/target.js";
+import { createWatching, type News, type Watching } from "./discovery/watching.js";
+
+export type { LookupTarget, News };
+
+/** What a lookup has found, and by which way. No endpoints: nobody answered in time. */
+export interface LookupResult {
+  readonly endpoints: readonly Endpoint[];
+  readonly how: "address" | "mdns" | "service" | "resolver";
+}
+
+/** Finds machines, and hears them announce themselves. */
+export interface Discovery {
+  /**
+   * Asks now. Resolves to every address known within the deadline (1.5 s by multicast, 2 s by the resolver), possibly
+   * none; rejects only when aborted.
+   */
+  lookup(target: LookupTarget, signal: AbortSignal): Promise<LookupResult>;
+  /**
+   * Calls back when multicast says something unasked about the target: it announced itself (all its known addresses), or
+   * it said goodbye (the addresses withdrawn). Answers to other machines' questions count as announcements; answers to
+   * lookups of this object do not. Returns the unsubscribe function. Silent for targets that multicast does not know.
+   */
+  watch(target: LookupTarget, onNews: (news: News) => void): () => void;
+  /**
+   * The interfaces have changed or may have: sockets are rebuilt where they differ. Idempotent, and cheap when nothing
+   * changed. `force` rebuilds all, for changes that cannot be seen from here.
+   */
+  refresh(options?: { force?: boolean }): void;
+  /** Closes the sockets; lookups under way end with what they have, later ones find nothing by multicast. */
+  close(): Promise<void>;
+}
+
+/** What discovery needs. `interfaces` is `os.networkInterfaces` unless a test says otherwise. */
+export interface DiscoveryDeps {
+  readonly log: Logger;
+  readonly interfaces?: () => NodeJS.Dict<NetworkInterfaceInfo[]>;
+  /** Ask on the loopback interface too, and believe loopback addresses. */
+  readonly includeLoopback?: boolean;
+}
+
+interface Watched {
+  readonly watching: Watching;
+  readonly subscribers: Set<(news: News) => void>;
+}
+
+/** Creates a discovery. It opens no socket before the first multicast lookup or watch. */
+export function createDiscovery(deps: DiscoveryDeps): Discovery {
+  const { log, includeLoopback = false } = deps;
+  const resolve = createResolver();
+  const listeners = new Set<(link: string, records: readonly HeardRecord[]) => void>();
+  const watched = new Map<string, Watched>();
+  const lookups = new Map<AbortController, string>();
+  let used = false;
+
+  const sockets = createSockets({
+    ...deps,
+    includeLoopback,
+    onRecords: (link, records) => {
+      const now = performance.now();
+      for (const listener of listeners) listener(link, records);
+      const underWay = new Set(lookups.values());
+      for (const [key, { watching }] of watched) {
+        if (!underWay.has(key)) watching.hear(link, records, now);
+      }
+    },
+    onGone: (link) => {
+      for (const { watching } of watched.values()) watching.forget(link);
+    },
+  });
+
+  const openSockets = (): void => {
+    used = true;
+    sockets.refresh(false);
+  };
+
+  const lookUpByMulticast = async (target: MulticastTarget, signal: AbortSignal): Promise<Endpoint[]> => {
+    openSockets();
+    const key = targetKey(target);
+    const picture = createPicture(target, { includeLoopback });
+    const stop = new AbortController();
+    const onAbort = (): void => stop.abort();
+    signal.addEventListener("abort", onAbort, { once: true });
+    lookups.set(stop, key);
+    try {
+      await askFor(picture, { ask: sockets.ask, listen, now: () => performance.now() }, stop.signal);
+    } finally {
+      lookups.delete(stop);
+      signal.removeEventListener("abort", onAbort);
+    }
+    signal.throwIfAborted();
+    watched.get(key)?.watching.adopt(picture, performance.now());
+    return picture.endpoints();
+  };
+
+  const listen = (onRecords: (link: string, records: readonly HeardRecord[]) => void): (() => void) => {
+    listeners.add(onRecords);
+    return () => listeners.delete(onRecords);
+  };
+
+  const startWatching = (target: MulticastTarget): Watched => {
+    const subscribers = new Set<(news: News) => void>();
+    const tell = (news: News): void => {
+      for (const subscriber of subscribers) subscriber(news);
+    };
+    const ask = (questions: readonly Question[]): void => void sockets.ask([questions]);
+    return { subscribers, watching: createWatching(createPicture(target, { includeLoopback }), tell, ask) };
+  };
+
+  const lookUpByResolver = async (name: string, signal: AbortSignal): Promise<readonly Endpoint[]> => {
+    try {
+      return (await resolve(name, signal)).slice(0, MAX_ENDPOINTS);
+    } catch (error) {
+      signal.throwIfAborted();
+      log.debug({ name, error: messageOf(error) }, "the resolver found nothing");
+      return [];
+    }
+  };
+
+  return {
+    lookup: async (asked, signal) => {
+      signal.throwIfAborted();
+      const target = parseTarget(asked);
+      switch (target.kind) {
+        case "address":
+          return { endpoints: [target.endpoint], how: "address" };
+        case "resolver":
+          return { endpoints: await lookUpByResolver(target.name, signal), how: "resolver" };
+        case "mdns":
+        case "service":
+          return { endpoints: await lookUpByMulticast(target, signal), how: target.kind };
+      }
+    },
+    watch: (asked, onNews) => {
+      const target = parseTarget(asked);
+      if (target.kind === "address" || target.kind === "resolver") return () => undefined;
+      const key = targetKey(target);
+      const entry = watched.get(key) ?? startWatching(target);
+      watched.set(key, entry);
+      const subscriber = (news: News): void => onNews(news);
+      entry.subscribers.add(subscriber);
+      openSockets();
+      return () => {
+        entry.subscribers.delete(subscriber);
+        if (entry.subscribers.size > 0 || watched.get(key) !== entry) return;
+        watched.delete(key);
+        entry.watching.stop();
+      };
+    },
+    refresh: (options = {}) => {
+      if (used) sockets.refresh(options.force === true);
+    },
+    close: async () => {
+      for (const stop of lookups.keys()) stop.abort();
+      for (const { watching } of watched.values()) watching.stop();
+      watched.clear();
+      await sockets.close();
+    },
+  };
+}
