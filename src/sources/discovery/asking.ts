@@ -1,0 +1,82 @@
+// One question to the network, from the first packet to the last answer that is waited for.
+
+import type { HeardRecord } from "./records.js";
+import type { Picture, Question } from "./picture.js";
+
+/** What asking needs of the world. */
+export interface AskingDeps {
+  /** Asks on every link; each list is a packet. Returns on how many links. */
+  readonly ask: (packets: readonly (readonly Question[])[]) => number;
+  /** Calls back with everything heard until unsubscribed. */
+  readonly listen: (onRecords: (link: string, records: readonly HeardRecord[]) => void) => () => void;
+  /** Milliseconds from any origin. */
+  readonly now: () => number;
+}
+
+/**
+ * When to ask, in milliseconds, until there is an answer. Packets are lost on Wi-Fi, and a responder keeps silent about
+ * what it has sent in the last moment (avahi: 500 ms), so one question is not enough.
+ */
+export const ASK_AT_MS: readonly number[] = [0, 250, 600, 1100];
+
+/** After the first answer: time for the other address family and the other interfaces. */
+export const GATHER_MS = 60;
+
+/** The whole of it. */
+export const DEADLINE_MS = 1500;
+
+/**
+ * Asks until the picture holds an endpoint, and a little longer for the others; the picture stays empty when nobody
+ * answers in time, or at once when there is no link to ask on. Ends early when aborted; never rejects.
+ */
+export async function askFor(picture: Picture, deps: AskingDeps, signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return;
+  const timers: NodeJS.Timeout[] = [];
+  const later = (ms: number, action: () => void): void => {
+    timers.push(setTimeout(action, ms));
+  };
+  const followedUp = new Set<string>();
+  let gathering = false;
+  let finish: () => void = () => undefined;
+  const finished = new Promise<void>((resolve) => {
+    finish = resolve;
+  });
+
+  const hasAnswer = (): boolean => picture.endpoints().length > 0;
+  const ask = (): void => {
+    if (hasAnswer()) return;
+    const missing = picture.missing();
+    const links = deps.ask(missing.length > 0 ? [...picture.questions(), missing] : picture.questions());
+    if (links === 0) finish();
+  };
+  const followUp = (): void => {
+    const fresh = picture.missing().filter((question) => !followedUp.has(questionKey(question)));
+    for (const question of fresh) followedUp.add(questionKey(question));
+    if (fresh.length > 0) deps.ask([fresh]);
+  };
+  const endGathering = (): void => {
+    gathering = false;
+    if (hasAnswer()) finish();
+  };
+
+  const stopListening = deps.listen((link, records) => {
+    picture.apply(link, records, deps.now());
+    followUp();
+    if (gathering || !hasAnswer()) return;
+    gathering = true;
+    later(GATHER_MS, endGathering);
+  });
+  signal.addEventListener("abort", finish, { once: true });
+  try {
+    for (const ms of ASK_AT_MS.slice(1)) later(ms, ask);
+    later(DEADLINE_MS, finish);
+    ask();
+    await finished;
+  } finally {
+    for (const timer of timers) clearTimeout(timer);
+    stopListening();
+    signal.removeEventListener("abort", finish);
+  }
+}
+
+const questionKey = (question: Question): string => `${question.type} ${question.name}`;
