@@ -1,0 +1,150 @@
+// Drives the two-machine lab from a test: brings it up through lab.sh, runs commands in the machines, pulls cables.
+
+import { type ChildProcess, type ChildProcessWithoutNullStreams, spawn } from "node:child_process";
+import { once } from "node:events";
+import { readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { delay, withDeadline } from "../../src/util/abort.js";
+
+const script = fileURLToPath(new URL("lab.sh", import.meta.url));
+
+/** 2.8 is the system's own; the newer ones come from Debian's later suites. */
+export type NixVersion = "2.8" | "2.26" | "2.34";
+export type Host = "laptop" | "pi";
+
+/** What a command in a machine did. */
+export interface Outcome {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+export interface RunOptions {
+  /** After this many milliseconds the command is killed and reported with code 137 or 124. Default 60,000. */
+  readonly timeoutMs?: number;
+  /** Give back a failed command's outcome instead of throwing. */
+  readonly mayFail?: boolean;
+}
+
+/** A lab that is up. One at a time on a machine: `up` waits for another's end. */
+export class Lab {
+  readonly nix: NixVersion;
+  readonly #holder: ChildProcess;
+
+  private constructor(nix: NixVersion, holder: ChildProcess) {
+    this.nix = nix;
+    this.#holder = holder;
+  }
+
+  /** Brings the machines up, after fetching that Nix where it is not there yet. Some 2 s, both booted. */
+  static async up(options: { nix: NixVersion }): Promise<Lab> {
+    // The lab lives as long as our end of its stdin, so it also goes when this process is killed.
+    const holder = spawn(script, ["hold", "--nix", options.nix], { stdio: ["pipe", "pipe", "pipe"] });
+    const output = collect(holder);
+    const started = new Promise<void>((resolve, reject) => {
+      holder.stdout.on("data", () => {
+        if (output.stdout.includes("ready\n")) resolve();
+      });
+      holder.once("error", reject);
+      holder.once("close", () => reject(new Error(`the lab did not come up:\n${output.stderr}`)));
+    });
+    try {
+      await withDeadline(started, 230_000, "bringing the lab up");
+    } catch (error) {
+      holder.stdin.end();
+      throw error;
+    }
+    return new Lab(options.nix, holder);
+  }
+
+  /** Takes the lab away: machines, mounts, namespaces. Idempotent. */
+  async down(): Promise<void> {
+    if (this.#holder.exitCode !== null || this.#holder.signalCode !== null) return;
+    const closed = once(this.#holder, "close");
+    this.#holder.stdin?.end();
+    await withDeadline(closed, 60_000, "taking the lab down");
+  }
+
+  /** Runs a shell script as root. Throws when it fails, unless `mayFail`. */
+  exec(host: Host, commands: string, options: RunOptions = {}): Promise<Outcome> {
+    return run(["exec", host], commands, options);
+  }
+
+  /** Runs a shell script as `user` (laptop: dev, pi: pi), in their home and with their manager's environment. */
+  user(host: Host, user: string, commands: string, options: RunOptions = {}): Promise<Outcome> {
+    return run(["user", host, user], commands, options);
+  }
+
+  /** Starts a shell script as root that goes on until the returned process is killed or the lab ends. */
+  start(host: Host, commands: string): ChildProcessWithoutNullStreams {
+    const child = spawn(script, ["exec", host, "bash", "-c", commands]);
+    child.on("error", () => undefined);
+    child.stdin.on("error", () => undefined);
+    return child;
+  }
+
+  /** Plugs or pulls a machine's cable at the switch: that machine loses its carrier, the other one sees nothing. */
+  async cable(host: Host, state: "up" | "down"): Promise<void> {
+    await finish(spawn(script, ["cable", host, state]), `cable ${host} ${state}`, {});
+  }
+
+  /** `pi-1:…` or `laptop-1:…`, what that machine signs its builds with. */
+  publicKey(host: Host): string {
+    return readFileSync(`/run/nix-tether-lab/keys/${host}.public`, "utf8").trim();
+  }
+
+  /**
+   * Asks again and again until `probe` gives something other than undefined or false, and returns that. Exceptions of
+   * the probe count as "not yet". The error after `timeoutMs` says what was last seen.
+   */
+  async waitFor<T>(
+    what: string,
+    probe: () => Promise<T | undefined | false>,
+    timeoutMs = 10_000,
+  ): Promise<T> {
+    const deadline = Date.now() + timeoutMs;
+    for (;;) {
+      let last: unknown;
+      try {
+        const value = await probe();
+        if (value !== undefined && value !== false) return value;
+        last = value;
+      } catch (error) {
+        last = error;
+      }
+      if (Date.now() > deadline) throw new Error(`${what}: not within ${timeoutMs} ms`, { cause: last });
+      await delay(50);
+    }
+  }
+
+  /** What is there of any lab on this machine, one thing a line; empty after `down`. */
+  static async leftovers(): Promise<string> {
+    return (await finish(spawn(script, ["leftovers"]), "leftovers", {})).stdout;
+  }
+}
+
+function run(where: string[], commands: string, options: RunOptions): Promise<Outcome> {
+  // The limit is kept inside the machine: killing the way in would leave the command behind.
+  const seconds = (options.timeoutMs ?? 60_000) / 1000;
+  const limited = ["timeout", "-k", "2", String(seconds), "bash", "-c", commands];
+  return finish(spawn(script, [...where, ...limited]), `${where.slice(1).join(" ")}: ${commands}`, options);
+}
+
+async function finish(child: ChildProcess, what: string, options: RunOptions): Promise<Outcome> {
+  const output = collect(child);
+  child.stdin?.end();
+  const [code, signal] = (await once(child, "close")) as [number | null, string | null];
+  const outcome = { code: code ?? 128, ...output };
+  if (outcome.code !== 0 && options.mayFail !== true) {
+    throw new Error(`${what}\nended with ${signal ?? outcome.code}\n${output.stdout}${output.stderr}`);
+  }
+  return outcome;
+}
+
+function collect(child: ChildProcess): { stdout: string; stderr: string } {
+  const output = { stdout: "", stderr: "" };
+  child.stdin?.on("error", () => undefined);
+  child.stdout?.setEncoding("utf8").on("data", (text: string) => (output.stdout += text));
+  child.stderr?.setEncoding("utf8").on("data", (text: string) => (output.stderr += text));
+  return output;
+}
