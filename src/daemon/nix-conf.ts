@@ -25,13 +25,8 @@ export type IncludeVerdict =
       readonly lineNumber: number;
     };
 
-/** The settings that replace what the override adds; the second of each pair is Nix's old name for the first. */
-const wiping: ReadonlySet<string> = new Set([
-  "substituters",
-  "binary-caches",
-  "trusted-public-keys",
-  "binary-cache-public-keys",
-]);
+/** The setting that replaces what the override adds, and Nix's old name for it. */
+const wiping: ReadonlySet<string> = new Set(["substituters", "binary-caches"]);
 
 const maxBytes = 1024 * 1024;
 

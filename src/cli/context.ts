@@ -1,0 +1,45 @@
+// What a command may touch of the world: its environment, its two streams, the time, an interruption.
+
+/** The parts of a writable stream that commands use. */
+export interface Output {
+  write(text: string): unknown;
+  readonly isTTY?: boolean;
+  /** The width of a terminal, in characters. */
+  readonly columns?: number;
+  /** The height of a terminal, in lines. */
+  readonly rows?: number;
+}
+
+export interface CliContext {
+  readonly env: NodeJS.ProcessEnv;
+  readonly stdout: Output;
+  readonly stderr: Output;
+  /** Milliseconds since the epoch. */
+  now(): number;
+  /** Aborted when the user interrupts. Until the first call, an interruption just ends the process. */
+  interrupted(): AbortSignal;
+}
+
+/** The context of the running process. */
+export function processContext(): CliContext {
+  return {
+    env: process.env,
+    stdout: process.stdout,
+    stderr: process.stderr,
+    now: Date.now,
+    interrupted: () => {
+      const controller = new AbortController();
+      for (const name of ["SIGINT", "SIGTERM"] as const) process.once(name, () => controller.abort());
+      return controller.signal;
+    },
+  };
+}
+
+/** How to write for this output: colours and a width only for a person's terminal, so that pipes get stable text. */
+export function appearance(context: CliContext): { colour: boolean; width: number } {
+  const { env, stdout } = context;
+  if (stdout.isTTY !== true) return { colour: false, width: Infinity };
+  const wanted = Number(env["COLUMNS"]);
+  const width = Number.isInteger(wanted) && wanted > 0 ? wanted : (stdout.columns ?? 80);
+  return { colour: (env["NO_COLOR"] ?? "") === "" && env["TERM"] !== "dumb", width: Math.max(width, 20) };
+}

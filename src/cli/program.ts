@@ -1,0 +1,129 @@
+// The command line: which commands and options there are, and what is said of a mistyped one. Each command's code
+// is loaded only when it is called for.
+
+import { readFileSync } from "node:fs";
+import yargs, { type Argv } from "yargs";
+import { TetherError } from "../util/errors.js";
+import { nearest } from "../util/suggest.js";
+import type { CliContext } from "./context.js";
+import { exitCode, fail } from "./exit.js";
+
+const commands = ["run", "status", "unlist", "pause", "resume", "demo"];
+const options = ["--help", "--version", "--config", "--json", "--watch", "--quiet"];
+
+/** Runs one command line (without the program's name). Resolves to the exit code; never rejects. */
+export async function runProgram(argv: readonly string[], context: CliContext): Promise<number> {
+  let code: number | null = null;
+  const ends = (end: Promise<number>): Promise<void> => end.then((value) => void (code = value));
+  try {
+    await program(argv, context, ends).parseAsync([...argv], {}, (_error, _argv, output) => {
+      if (output === "") return;
+      context.stdout.write(`${output}\n`);
+      code = exitCode.ok;
+    });
+    if (code === null) throw usage("say what to do");
+    return code;
+  } catch (error) {
+    return fail(error, context);
+  }
+}
+
+function program(
+  argv: readonly string[],
+  context: CliContext,
+  ends: (end: Promise<number>) => Promise<void>,
+): Argv {
+  const width = context.stdout.isTTY === true ? (context.stdout.columns ?? 80) : 100;
+  return yargs()
+    .scriptName("nix-tether")
+    .locale("en")
+    .usage("$0 <command>\n\nUse the Nix stores you own while they are in reach.")
+    .wrap(Math.min(width, 100))
+    .parserConfiguration({ "duplicate-arguments-array": false, "boolean-negation": false })
+    .exitProcess(false)
+    .strict()
+    .version(version())
+    .help()
+    .alias({ help: "h", version: "V" })
+    .epilogue("Exit codes of status: 0 online, 3 a cache is not online, 4 no daemon runs.")
+    .fail((message, error) => {
+      // A command's own failure comes as an error without a message of yargs's.
+      throw message ? usage(corrected(message, argv)) : error;
+    })
+    .command(
+      "run",
+      "Be the daemon: find the machines and keep Nix told of those in reach",
+      (command) =>
+        command.option("config", {
+          type: "string",
+          requiresArg: true,
+          describe: "Another configuration file",
+        }),
+      (args) => ends(import("./run.js").then(({ run }) => run(context, args.config))),
+    )
+    .command(
+      "status [cache]",
+      "Say which caches are in use, and why the others are not",
+      (command) =>
+        withCache(command)
+          .option("json", { type: "boolean", describe: "The whole report as JSON" })
+          .option("watch", { type: "boolean", describe: "Go on showing it until interrupted" })
+          .option("quiet", { type: "boolean", describe: "Print nothing; the exit code tells" })
+          .conflicts("quiet", ["json", "watch"]),
+      (args) => ends(import("./status.js").then(({ status }) => status(context, args))),
+    )
+    .command(
+      "unlist",
+      "Make Nix forget every cache; needs no daemon",
+      (command) => command,
+      () => ends(import("./unlist.js").then(({ unlist }) => unlist(context))),
+    )
+    .command("pause [cache]", "Stop using a cache until it is resumed", withCache, (args) =>
+      ends(import("./pause.js").then(({ pauseOrResume }) => pauseOrResume(context, "pause", args.cache))),
+    )
+    .command("resume [cache]", "Use a paused cache again", withCache, (args) =>
+      ends(import("./pause.js").then(({ pauseOrResume }) => pauseOrResume(context, "resume", args.cache))),
+    )
+    .command(
+      "demo",
+      "Show on this machine alone how it works, leaving nothing behind",
+      (command) => command,
+      () => ends(import("../demo/demo.js").then(({ runDemo }) => runDemo(context))),
+    );
+}
+
+function withCache(command: Argv): Argv<{ cache: string | undefined }> {
+  return command.positional("cache", { type: "string", describe: "One cache; all of them when left out" });
+}
+
+/** Yargs's complaint; about words that it does not know, one that shows them as typed and offers what was meant. */
+function corrected(message: string, argv: readonly string[]): string {
+  const [, unknown] = /^Unknown (?:arguments?|commands?): (.*)/.exec(message) ?? [];
+  if (unknown === undefined) return message;
+  const command = argv.find((word) => !word.startsWith("-"));
+  if (command !== undefined && !commands.includes(command))
+    return offer("unknown command", command, commands);
+  const words = unknown.split(", ");
+  const option = argv.find((word) => word.startsWith("-") && words.includes(optionName(word)));
+  if (option !== undefined) return offer("unknown option", option.replace(/=.*/, ""), options);
+  return `unexpected argument: ${words[0] ?? ""}`;
+}
+
+function optionName(word: string): string {
+  return word.replace(/^-+/, "").replace(/=.*/, "");
+}
+
+function offer(what: string, word: string, known: readonly string[]): string {
+  const meant = nearest(word, known);
+  return `${what}: ${word}${meant === undefined ? "" : `, did you mean ${meant}?`}`;
+}
+
+function usage(message: string): TetherError {
+  return new TetherError("usage", message, { remedy: "See nix-tether --help." });
+}
+
+/** The package's own; the same two folders up from `src/cli` and from `dist/cli`. */
+function version(): string {
+  const text = readFileSync(new URL("../../package.json", import.meta.url), "utf8");
+  return (JSON.parse(text) as { version: string }).version;
+}
