@@ -123,6 +123,7 @@ in
         ExecStart = "${program} run";
         ExecStopPost = "-${program} unlist";
         Restart = "on-failure";
+        RestartPreventExitStatus = "2 127";
         RestartSec = "500ms";
         TimeoutStartSec = "30s";
         TimeoutStopSec = "10s";
