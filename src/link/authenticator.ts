@@ -1,0 +1,148 @@
+// Offers keys to sshd one by one and remembers what became of each, so that a failure can be told precisely.
+
+import ssh2 from "ssh2";
+import type {
+  AnyAuthMethod,
+  AuthHandlerMiddleware,
+  ParsedKey,
+  SignCallback,
+  SigningRequestOptions,
+} from "ssh2";
+import { TetherError, messageOf } from "../util/errors.js";
+import { signData, type SignFlags } from "./agent-protocol.js";
+import type { Attempt } from "./auth-plan.js";
+
+/** What happened so far. */
+export interface AuthRecord {
+  readonly offered: Attempt[];
+  /** Keys that sshd would have taken, but for which the agent did not sign. */
+  readonly unsigned: { readonly attempt: Attempt; readonly why: string }[];
+  /** The methods that sshd still takes, once it has refused one. */
+  methods: readonly string[] | null;
+  /** sshd took a key and wants something else besides. */
+  partial: boolean;
+}
+
+export interface Authenticator {
+  readonly handler: AuthHandlerMiddleware;
+  readonly record: AuthRecord;
+}
+
+// A person may have to touch a token or type into a prompt.
+export const SIGN_MS = 60_000;
+
+/** `onSigning` is told when the agent begins (true) and ends (false) to work on a signature. */
+export function createAuthenticator(
+  user: string,
+  attempts: readonly Attempt[],
+  onSigning: (busy: boolean) => void,
+): Authenticator {
+  const record: AuthRecord = { offered: [], unsigned: [], methods: null, partial: false };
+  const queue = [...attempts];
+  const handler: AuthHandlerMiddleware = (methods, partial, next) => {
+    // Null before the first answer, whatever the declaration says.
+    const left = methods as readonly string[] | null;
+    record.methods = left ?? record.methods;
+    record.partial = partial === true;
+    const attempt = left === null || left.includes("publickey") ? queue.shift() : undefined;
+    if (attempt === undefined) {
+      // Declared only for methods, but false is how ssh2 is told that there are no more.
+      (next as unknown as (method: false) => void)(false);
+      return;
+    }
+    record.offered.push(attempt);
+    next(methodFor(user, attempt, onSigning, (why) => record.unsigned.push({ attempt, why })));
+  };
+  return { handler, record };
+}
+
+function methodFor(
+  username: string,
+  attempt: Attempt,
+  onSigning: (busy: boolean) => void,
+  onRefused: (why: string) => void,
+): AnyAuthMethod {
+  if (attempt.kind === "agent") {
+    return { type: "agent", username, agent: new AgentWithOneKey(attempt, onSigning, onRefused) };
+  }
+  // A parsed key passes where a key's text is declared.
+  return { type: "publickey", username, key: attempt.key };
+}
+
+/** Shows ssh2 a single key, so that every offer is ours to order, count and name. */
+class AgentWithOneKey extends ssh2.BaseAgent<ParsedKey> {
+  readonly #attempt: Attempt & { kind: "agent" };
+  readonly #onSigning: (busy: boolean) => void;
+  readonly #onRefused: (why: string) => void;
+
+  constructor(
+    attempt: Attempt & { kind: "agent" },
+    onSigning: (busy: boolean) => void,
+    onRefused: (why: string) => void,
+  ) {
+    super();
+    this.#attempt = attempt;
+    this.#onSigning = onSigning;
+    this.#onRefused = onRefused;
+  }
+
+  override getIdentities(callback: (error?: Error | null, keys?: ParsedKey[]) => void): void {
+    callback(null, [this.#attempt.key]);
+  }
+
+  override sign(
+    key: ParsedKey,
+    data: Buffer,
+    options: SigningRequestOptions | SignCallback,
+    callback?: SignCallback,
+  ): void {
+    const answer = typeof options === "function" ? options : callback;
+    const hash = typeof options === "function" ? undefined : options.hash;
+    void this.#sign(key, data, flagsFor(key, hash)).then(
+      (signature) => answer?.(null, signature),
+      (error: Error) => answer?.(error),
+    );
+  }
+
+  async #sign(key: ParsedKey, data: Buffer, flags: SignFlags): Promise<Buffer> {
+    this.#onSigning(true);
+    try {
+      return await signData(this.#attempt.socket, key.getPublicSSH(), data, flags, SIGN_MS);
+    } catch (error) {
+      this.#onRefused(messageOf(error));
+      throw error;
+    } finally {
+      this.#onSigning(false);
+    }
+  }
+}
+
+function flagsFor(key: ParsedKey, hash: string | undefined): SignFlags {
+  if (key.type !== "ssh-rsa") return 0;
+  if (hash === "sha512") return 4;
+  return hash === "sha256" ? 2 : 0;
+}
+
+/** Why sshd did not let the user in: `agent-refused` or `auth-failed`. */
+export function authError(record: AuthRecord, login: string, note: string | null): TetherError {
+  const [refused] = record.unsigned;
+  if (refused !== undefined) {
+    return new TetherError(
+      "agent-refused",
+      `the agent did not sign with ${refused.attempt.label}, which ${login} would accept: ${refused.why}`,
+      { remedy: "Confirm the agent's question, touch the token, or add the key again without -c (ssh-add)." },
+    );
+  }
+  const keys = record.offered.map((attempt) => attempt.label).join(", ");
+  const methods = record.methods?.join(", ") ?? "unknown";
+  const why = record.partial
+    ? `accepted a key but wants more than that (${methods})`
+    : record.methods !== null && !record.methods.includes("publickey")
+      ? `takes no keys (only ${methods})`
+      : `accepted none of the keys offered: ${keys}`;
+  return new TetherError("auth-failed", `${login} ${why}${note === null ? "" : `; ${note}`}`, {
+    remedy: record.partial
+      ? "Let sshd accept a key alone for this user (AuthenticationMethods publickey)."
+      : `Put one of your public keys into the machine's authorized_keys (ssh-copy-id ${login}), or correct the user.`,
+  });
+}

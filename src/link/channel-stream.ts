@@ -1,0 +1,85 @@
+// An ssh2 channel as a stream that keeps Node's promises: destroying it closes the channel, a write after the far side
+// has closed fails, and when the link dies it fails too. ssh2's own streams swallow such writes.
+
+import { Duplex } from "node:stream";
+import type { ClientChannel } from "ssh2";
+
+// Room for a few of SSH's 32 KiB packets before the channel is paused.
+const READ_AHEAD_BYTES = 256 * 1024;
+
+type WriteDone = (error?: Error | null) => void;
+
+// Enough for the message of a program that could not start.
+const MAX_STDERR_CHARS = 1_000;
+
+/** Takes the channel over, its stderr included. */
+export class ChannelStream extends Duplex {
+  readonly #channel: ClientChannel;
+  #pendingWrite: WriteDone | null = null;
+  #closed = false;
+  #stderr = "";
+
+  constructor(channel: ClientChannel) {
+    super({ readableHighWaterMark: READ_AHEAD_BYTES });
+    this.#channel = channel;
+    channel.on("error", (error: Error) => this.destroy(error));
+    channel.on("data", (chunk: Buffer) => {
+      if (!this.push(chunk)) channel.pause();
+    });
+    channel.on("end", () => this.push(null));
+    channel.on("close", () => this.#onClose());
+    channel.stderr.on("error", () => undefined);
+    channel.stderr.on("data", (chunk: Buffer) => {
+      this.#stderr = (this.#stderr + chunk.toString("utf8")).slice(-MAX_STDERR_CHARS);
+    });
+  }
+
+  /** The end of what the far program has written to its stderr. */
+  get stderrTail(): string {
+    return this.#stderr;
+  }
+
+  override _read(): void {
+    this.#channel.resume();
+  }
+
+  override _write(chunk: Buffer, _encoding: BufferEncoding, done: WriteDone): void {
+    if (this.#closed) {
+      done(closedError());
+      return;
+    }
+    this.#pendingWrite = done;
+    this.#channel.write(chunk, (error) => this.#finishWrite(error));
+  }
+
+  override _final(done: WriteDone): void {
+    this.#channel.end();
+    done();
+  }
+
+  override _destroy(error: Error | null, done: WriteDone): void {
+    this.#finishWrite(error ?? closedError());
+    // What still arrives is thrown away until sshd has confirmed the close.
+    this.#channel.removeAllListeners("data");
+    this.#channel.resume();
+    this.#channel.close();
+    done(error);
+  }
+
+  #onClose(): void {
+    this.#closed = true;
+    this.#finishWrite(closedError());
+    // Nobody can write any more; what was received can still be read.
+    if (!this.writableEnded) this.end();
+  }
+
+  #finishWrite(error: Error | null | undefined): void {
+    const done = this.#pendingWrite;
+    this.#pendingWrite = null;
+    done?.(error);
+  }
+}
+
+function closedError(): Error {
+  return Object.assign(new Error("the far side closed the channel"), { code: "EPIPE" });
+}

@@ -1,0 +1,92 @@
+// Connects to every address at once and hands the sockets out in the order in which they answered.
+
+import { connect, type Socket } from "node:net";
+import { messageOf } from "../util/errors.js";
+import type { Endpoint } from "./link.js";
+
+/** A TCP connection that stands. The taker must close it. */
+export interface Dialled {
+  readonly address: string;
+  readonly port: number;
+  readonly socket: Socket;
+}
+
+/** Why an address did not answer. */
+export interface DialFailure {
+  readonly address: string;
+  readonly port: number;
+  readonly why: string;
+}
+
+export interface DialOptions {
+  readonly signal: AbortSignal;
+  /** Called once for each address that does not answer in time. */
+  readonly onFailure: (failure: DialFailure) => void;
+}
+
+// On a LAN an answer takes milliseconds; the rest is for a phone or a Pi that has to wake up.
+const CONNECT_MS = 3_000;
+const MAX_ADDRESSES = 8;
+
+/**
+ * The connections that succeed, fastest first. Leaving the loop closes those that were not handed out. Ends when
+ * every address has answered or failed, at the latest after 3 s; throws the signal's reason when aborted.
+ */
+export async function* dial(
+  targets: readonly { readonly endpoint: Endpoint; readonly port: number }[],
+  options: DialOptions,
+): AsyncGenerator<Dialled, void, void> {
+  const { signal } = options;
+  signal.throwIfAborted();
+  const answered: Dialled[] = [];
+  const pending = new Set<Socket>();
+  let wake: () => void = () => undefined;
+  for (const { endpoint, port } of targets.slice(0, MAX_ADDRESSES)) {
+    const { address } = endpoint;
+    const socket = connectTo(address, port, (why) => {
+      pending.delete(socket);
+      if (why === null) answered.push({ address, port, socket });
+      else options.onFailure({ address, port, why });
+      wake();
+    });
+    pending.add(socket);
+  }
+  const onAbort = (): void => wake();
+  signal.addEventListener("abort", onAbort, { once: true });
+  try {
+    for (;;) {
+      signal.throwIfAborted();
+      const next = answered.shift();
+      // One that waited too long for its turn may have been closed by sshd.
+      if (next !== undefined && !next.socket.destroyed) yield next;
+      else if (next === undefined && pending.size === 0) return;
+      else if (next === undefined) await new Promise<void>((resolve) => (wake = resolve));
+    }
+  } finally {
+    signal.removeEventListener("abort", onAbort);
+    for (const socket of pending) socket.destroy();
+    for (const { socket } of answered) socket.destroy();
+  }
+}
+
+/** Calls back once: with null when connected, or with the reason. */
+function connectTo(address: string, port: number, done: (why: string | null) => void): Socket {
+  // Nagle's algorithm makes a ping-pong protocol wait 40 ms per round trip. The address is final, no name.
+  const socket = connect({ host: address, port, noDelay: true, autoSelectFamily: false });
+  let settled = false;
+  const settle = (why: string | null): void => {
+    if (settled) return;
+    settled = true;
+    clearTimeout(timer);
+    done(why);
+  };
+  const timer = setTimeout(() => {
+    settle(`no answer within ${CONNECT_MS / 1000} s`);
+    socket.destroy();
+  }, CONNECT_MS);
+  socket.on("connect", () => settle(null));
+  // Stays for the socket's whole life.
+  socket.on("error", (error: NodeJS.ErrnoException) => settle(error.code ?? messageOf(error)));
+  socket.on("close", () => settle("closed"));
+  return socket;
+}

@@ -1,0 +1,99 @@
+// Reads known_hosts files through `ssh-keygen -F`, which knows hashed names, patterns, negation and `[host]:port`.
+
+import { readFile } from "node:fs/promises";
+import { TetherError, messageOf } from "../util/errors.js";
+import { runTool } from "../util/run-tool.js";
+import type { SshSettings } from "./ssh-config.js";
+
+/** One line of a known_hosts file that speaks of the host. */
+export interface KnownKey {
+  /** `authority` keys sign host certificates; they are no host keys. */
+  readonly marker: "key" | "revoked" | "authority";
+  /** e.g. `ssh-ed25519`. */
+  readonly type: string;
+  /** The public key, base64 of its wire form. */
+  readonly blob: string;
+  /** Whether the line names the host with this port. A line without the port can vouch, but not contradict. */
+  readonly exact: boolean;
+}
+
+const SSH_KEYGEN_MS = 5_000;
+const MAX_REVOKED_BYTES = 4 * 1024 * 1024;
+
+/** The names to look up, as OpenSSH's client forms them: HostKeyAlias alone, or `host`, or `[host]:port`. */
+export function knownHostsNames(
+  settings: Pick<SshSettings, "hostname" | "hostKeyAlias">,
+  port: number,
+): { exact: string; portless: string | null } {
+  if (settings.hostKeyAlias !== null) return { exact: settings.hostKeyAlias, portless: null };
+  if (port === 22) return { exact: settings.hostname, portless: null };
+  return { exact: `[${settings.hostname}]:${port}`, portless: settings.hostname };
+}
+
+/** The keys in what `ssh-keygen -F` prints: a `# Host … found` comment, then the line as it stands in the file. */
+export function parseFoundKeys(output: string, exact: boolean): KnownKey[] {
+  const keys: KnownKey[] = [];
+  for (const line of output.split("\n")) {
+    if (line.startsWith("#")) continue;
+    const words = line.trim().split(/\s+/);
+    const marker = words[0]?.startsWith("@") === true ? words.shift() : undefined;
+    const [, type, blob] = words;
+    if (type === undefined || blob === undefined) continue;
+    if (marker === undefined) keys.push({ marker: "key", type, blob, exact });
+    else if (marker === "@revoked") keys.push({ marker: "revoked", type, blob, exact });
+    else if (marker === "@cert-authority") keys.push({ marker: "authority", type, blob, exact });
+  }
+  return keys;
+}
+
+/**
+ * What the known_hosts files say of the host on this port. Missing files count as empty. Rejects with
+ * `ssh-keygen-missing`, or `revoked-keys-unreadable` when RevokedHostKeys cannot be honoured.
+ */
+export async function findKnownKeys(
+  settings: SshSettings,
+  port: number,
+  deps: { env: NodeJS.ProcessEnv; signal: AbortSignal },
+): Promise<KnownKey[]> {
+  const names = knownHostsNames(settings, port);
+  const search = async (name: string, file: string, exact: boolean): Promise<KnownKey[]> => {
+    const options = { env: deps.env, ms: SSH_KEYGEN_MS, signal: deps.signal };
+    const result = await runTool("ssh-keygen", ["-F", name, "-f", file], options);
+    if (result === null) {
+      throw new TetherError("ssh-keygen-missing", "the host key cannot be checked: no ssh-keygen in PATH", {
+        remedy: "Install OpenSSH's client programs (ssh, ssh-keygen) where nix-tether finds them.",
+      });
+    }
+    return parseFoundKeys(result.stdout, exact);
+  };
+  const searches = settings.knownHostsFiles.flatMap((file) => [
+    search(names.exact, file, true),
+    ...(names.portless === null ? [] : [search(names.portless, file, false)]),
+  ]);
+  const revoked = settings.revokedHostKeys === null ? [] : await readRevoked(settings.revokedHostKeys);
+  return [...(await Promise.all(searches)).flat(), ...revoked];
+}
+
+/** RevokedHostKeys as plain public keys. Like ssh, refuses to go on without it. */
+async function readRevoked(file: string): Promise<KnownKey[]> {
+  const unreadable = (why: string, cause?: unknown): TetherError =>
+    new TetherError("revoked-keys-unreadable", `RevokedHostKeys ${file}: ${why}`, {
+      remedy: "Make it a readable file of public keys, one a line, or take it out of ssh_config.",
+      cause,
+    });
+  const bytes = await readFile(file).catch((error: unknown) => {
+    throw unreadable(messageOf(error), error);
+  });
+  if (bytes.length > MAX_REVOKED_BYTES) throw unreadable("larger than 4 MiB");
+  if (bytes.subarray(0, 6).toString("latin1") === "SSHKRL")
+    throw unreadable("a binary list is not supported");
+  return bytes
+    .toString("utf8")
+    .split("\n")
+    .map((line) => /(?:^|\s)((?:ssh|ecdsa|sk)-\S+)\s+(AAAA\S+)/.exec(line))
+    .flatMap((match) => {
+      const [, type, blob] = match ?? [];
+      return type === undefined || blob === undefined ? [] : [{ type, blob }];
+    })
+    .map(({ type, blob }): KnownKey => ({ marker: "revoked", type, blob, exact: true }));
+}
