@@ -1,0 +1,47 @@
+// The gateway's bounds. Every wait and every memory of it has one; tests make them small.
+
+/** Times in milliseconds. */
+export interface GatewayLimits {
+  /** A lookup is answered within this time, whatever the upstream does (its own deadline is 1.5 s). */
+  readonly lookupMs: number;
+  /** The same bound while bytes of the cache's NARs do arrive: a busy link is not a dead one. */
+  readonly busyLookupMs: number;
+  /**
+   * Wait for a NAR's first byte, counted anew while other NARs of the cache advance: it may be queued. Longer than
+   * the upstream's own wait.
+   */
+  readonly narFirstByteMs: number;
+  /** A NAR without a new byte for this time is given up. Longer than the upstream's own watchdog. */
+  readonly narStallMs: number;
+  /** A client that takes nothing for this time loses its connection and frees the upstream. */
+  readonly clientStallMs: number;
+  /** A NAR that broke is answered 404 for this time, so that Nix's retries end and it goes elsewhere. */
+  readonly tombstoneMs: number;
+  /** How long after the upstream was lost known paths are still told from memory. */
+  readonly absenceMs: number;
+  /** A narinfo younger than this is believed when its NAR is asked for, without asking again. */
+  readonly freshMs: number;
+  /** Narinfos remembered per cache. */
+  readonly memoryEntries: number;
+  /** Open client connections; Nix uses up to 25 per running command. */
+  readonly maxConnections: number;
+  /** An idle client connection is kept this long. */
+  readonly keepAliveMs: number;
+  /** Time to learn who the peer of a new connection is. */
+  readonly peerCheckMs: number;
+}
+
+export const defaultLimits: GatewayLimits = {
+  lookupMs: 1_900,
+  busyLookupMs: 6_000,
+  narFirstByteMs: 35_000,
+  narStallMs: 10_000,
+  clientStallMs: 120_000,
+  tombstoneMs: 30_000,
+  absenceMs: 60_000,
+  freshMs: 60_000,
+  memoryEntries: 20_000,
+  maxConnections: 256,
+  keepAliveMs: 15_000,
+  peerCheckMs: 1_000,
+};

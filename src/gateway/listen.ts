@@ -1,0 +1,47 @@
+// Where the gateway listens: a port of its own on 127.0.0.1, or a socket that systemd holds for it.
+
+import type http from "node:http";
+
+import { TetherError, messageOf } from "../util/errors.js";
+import { describePortHolder } from "./port-holder.js";
+
+/** `port` 0 takes a free one; with `fd`, a listening socket that was passed to us, `port` says which it is. */
+export type ListenOn = { readonly port: number } | { readonly fd: number; readonly port: number };
+
+/**
+ * Listens, and resolves to the port. Rejects with code `gateway-port-taken`, saying who has the port if that can
+ * be told, or `gateway-listen`.
+ */
+export async function listen(server: http.Server, on: ListenOn): Promise<number> {
+  try {
+    await new Promise<void>((resolve, reject) => {
+      server.once("error", reject);
+      server.listen("fd" in on ? { fd: on.fd } : { port: on.port, host: "127.0.0.1" }, () => {
+        server.removeListener("error", reject);
+        resolve();
+      });
+    });
+  } catch (error) {
+    throw await explain(error as NodeJS.ErrnoException, on.port);
+  }
+  const address = server.address();
+  return typeof address === "object" && address !== null ? address.port : on.port;
+}
+
+async function explain(error: NodeJS.ErrnoException, port: number): Promise<TetherError> {
+  if (error.code !== "EADDRINUSE") {
+    return new TetherError("gateway-listen", `cannot listen on 127.0.0.1:${port}: ${messageOf(error)}`, {
+      remedy: "Choose another port with `port` under `[gateway]` in config.toml.",
+      cause: error,
+    });
+  }
+  const holder = await describePortHolder(port);
+  const remedy = holder?.startsWith("systemd ")
+    ? "It is held for nix-tether by socket activation: run `systemctl --user start nix-tether.service`."
+    : "Stop that process, or choose another port with `port` under `[gateway]` in config.toml.";
+  return new TetherError(
+    "gateway-port-taken",
+    `port ${port} on 127.0.0.1 is in use by ${holder ?? "another process"}`,
+    { remedy, cause: error },
+  );
+}

@@ -1,0 +1,51 @@
+// What a request asks for, told from its method, URL and headers alone.
+
+/** A request that the gateway understands; everything else is `none` and answered 404. */
+export type Route =
+  | { readonly kind: "cache-info"; readonly cache: string }
+  | { readonly kind: "narinfo"; readonly cache: string; readonly hashPart: string }
+  | { readonly kind: "nar"; readonly cache: string; readonly hashPart: string; readonly narHash: string }
+  | { readonly kind: "none" };
+
+const none: Route = { kind: "none" };
+const longestUrl = 256;
+const cachePrefix = /^\/([A-Za-z0-9][A-Za-z0-9_-]{0,31})(?:\/(?:[0-9]|1[0-5]))?\/(.+)$/;
+const digit = "[0-9abcdfghijklmnpqrsvwxyz]";
+const narinfoName = new RegExp(`^(${digit}{32})\\.narinfo$`);
+const narName = new RegExp(`^nar/(${digit}{32})-(${digit}{52})\\.nar$`);
+
+/**
+ * The route of a request. A URL is `/<cache>/<name>` or, with a generation, `/<cache>/<0…15>/<name>`: the
+ * generation only gives Nix's own lookup cache a fresh key, so it makes no difference here.
+ */
+export function parseRoute(method: string | undefined, url: string | undefined): Route {
+  if (method !== "GET" && method !== "HEAD") return none;
+  if (url === undefined || url.length > longestUrl) return none;
+  const [, cache, name] = cachePrefix.exec(url) ?? [];
+  if (cache === undefined || name === undefined) return none;
+  if (name === "nix-cache-info") return { kind: "cache-info", cache };
+  const [, narinfoHash] = narinfoName.exec(name) ?? [];
+  if (narinfoHash !== undefined) return { kind: "narinfo", cache, hashPart: narinfoHash };
+  const [, hashPart, narHash] = narName.exec(name) ?? [];
+  if (hashPart !== undefined && narHash !== undefined) return { kind: "nar", cache, hashPart, narHash };
+  return none;
+}
+
+/** Where a NAR is found, relative to its cache's URL. The hash in it lets an old narinfo be told from a new one. */
+export function narUrl(hashPart: string, narHash: string): string {
+  return `nar/${hashPart}-${narHash}.nar`;
+}
+
+/**
+ * The first byte wanted by a `Range: bytes=N-` header, the only form Nix sends (a retry after a cut). Null
+ * where the whole is wanted, which is also a lawful answer to the forms not understood here.
+ */
+export function parseRangeStart(range: string | undefined): number | null {
+  const [, digits] = /^bytes=(\d{1,20})-$/.exec(range ?? "") ?? [];
+  return digits === undefined ? null : Number(digits);
+}
+
+/** Whether a Host header names this machine; anything else is a web page that rebound its name (DNS rebinding). */
+export function isLoopbackHost(host: string | undefined): boolean {
+  return /^(?:127\.0\.0\.1|localhost)(?::\d{1,5})?$/i.test(host ?? "");
+}

@@ -1,0 +1,133 @@
+// One cache as its clients see it: the present upstream, what it told before, and what is gone for now.
+
+import type { Logger } from "pino";
+
+import { nix32FromHex } from "../protocol/nix32.js";
+import type { PathInfo } from "../protocol/path-info.js";
+import type { Upstream } from "../upstream/upstream.js";
+import { TetherError } from "../util/errors.js";
+import type { GatewayLimits } from "./limits.js";
+import { createNarinfoMemory, type NarinfoMemory } from "./narinfo-memory.js";
+import { beginSession, type Session } from "./session.js";
+import { createTombstones, type Tombstones } from "./tombstones.js";
+
+/** Counts since the gateway was opened. */
+export interface GatewayStats {
+  /** Narinfo requests answered by asking the upstream or from memory. */
+  lookups: number;
+  /** Narinfo requests answered 200. */
+  hits: number;
+  /** Bytes of NARs passed on. */
+  narBytes: number;
+  /** NARs that went on from where an earlier transfer had been cut. */
+  resumed: number;
+  /** Distinct paths told without signature and content address: Nix ignores these. */
+  unsigned: number;
+}
+
+/** Beyond this many distinct unsigned paths the exact number tells nobody more. */
+const mostUnsigned = 100_000;
+
+export class ServedCache {
+  readonly priority: number;
+  readonly stats: GatewayStats = { lookups: 0, hits: 0, narBytes: 0, resumed: 0, unsigned: 0 };
+  readonly tombstones: Tombstones;
+  readonly log: Logger;
+  readonly limits: GatewayLimits;
+  readonly now: () => number;
+  readonly #memory: NarinfoMemory;
+  readonly #unsigned = new Set<string>();
+  #session: Session | null = null;
+  #lostAt = -Infinity;
+
+  /** `now` is a monotonic clock in milliseconds. */
+  constructor(options: { priority: number; limits: GatewayLimits; now: () => number; log: Logger }) {
+    this.priority = options.priority;
+    this.limits = options.limits;
+    this.now = options.now;
+    this.log = options.log;
+    this.tombstones = createTombstones(options.limits.tombstoneMs, options.now);
+    this.#memory = createNarinfoMemory(options.limits.memoryEntries, options.now);
+  }
+
+  /** The upstream in use, or null while the cache is away. */
+  get session(): Session | null {
+    return this.#session;
+  }
+
+  /** See `Gateway.setUpstream`. */
+  setUpstream(upstream: Upstream | null): void {
+    const old = this.#session;
+    if (old?.upstream === upstream || (old === null && upstream === null)) return;
+    this.#session = upstream === null ? null : beginSession(upstream, this.now);
+    if (upstream === null) this.#lostAt = this.now();
+    else this.tombstones.clear();
+    old?.end(new TetherError("upstream-lost", "the cache went away"));
+  }
+
+  /**
+   * What is told of a path, or null for "not here". A path that the upstream denies is not here; where the
+   * upstream cannot say, memory may answer, because Nix remembers a 404 for an hour and a 200 does no harm.
+   */
+  async narinfo(hashPart: string): Promise<PathInfo | null> {
+    const info = await this.#lookUp(hashPart);
+    if (info === null) return null;
+    this.stats.hits += 1;
+    if (info.signatures.length === 0 && info.ca === null && this.#unsigned.size < mostUnsigned) {
+      this.#unsigned.add(hashPart);
+      this.stats.unsigned = this.#unsigned.size;
+    }
+    return info;
+  }
+
+  /** The path whose NAR is asked for, or null: with Nix's own caches there may be no narinfo request before it. */
+  async narPath(hashPart: string, narHash: string): Promise<PathInfo | null> {
+    const matches = (info: PathInfo | null): info is PathInfo =>
+      info !== null && nix32FromHex(info.narHash) === narHash;
+    const known = this.#memory.recall(hashPart, this.limits.freshMs);
+    if (matches(known)) return known;
+    const asked = await this.#ask(hashPart);
+    return matches(asked) ? asked : null;
+  }
+
+  /** The upstream no longer has this path. */
+  forget(hashPart: string): void {
+    this.#memory.forget(hashPart);
+  }
+
+  async #lookUp(hashPart: string): Promise<PathInfo | null> {
+    if (this.#session === null) {
+      const known = this.#fromMemory(hashPart);
+      if (known !== null) this.stats.lookups += 1;
+      return known;
+    }
+    this.stats.lookups += 1;
+    return this.#ask(hashPart);
+  }
+
+  async #ask(hashPart: string): Promise<PathInfo | null> {
+    const deadline = this.now() + this.limits.lookupMs;
+    for (;;) {
+      const session = this.#session;
+      const left = deadline - this.now();
+      if (session === null || left <= 0) return this.#fromMemory(hashPart);
+      const answer = await session.ask(hashPart, { ms: left, busyMs: this.limits.busyLookupMs });
+      if (answer.kind === "found") {
+        this.#memory.remember(hashPart, answer.info);
+        return answer.info;
+      }
+      if (answer.kind === "absent") {
+        this.#memory.forget(hashPart);
+        return null;
+      }
+      this.log.debug({ hashPart, reason: answer.reason }, "lookup failed");
+      // Only a new upstream is worth a second question.
+      if (this.#session === session) return this.#fromMemory(hashPart);
+    }
+  }
+
+  #fromMemory(hashPart: string): PathInfo | null {
+    const away = this.#session === null ? this.now() - this.#lostAt : 0;
+    return away <= this.limits.absenceMs ? this.#memory.recall(hashPart) : null;
+  }
+}
