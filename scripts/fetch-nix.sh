@@ -2,7 +2,8 @@
 # Gets newer releases of Nix out of Debian's later suites into folders of their own, for tests against several versions.
 # The system's Nix and its package database are not touched; the binaries bring their own C library.
 #
-# usage: fetch-nix.sh VERSION-SUITE...      e.g. fetch-nix.sh 2.26-trixie 2.34-forky
+# usage: fetch-nix.sh [VERSION-]SUITE...    e.g. fetch-nix.sh 2.26-trixie forky
+#   VERSION             fail if the suite has another; without it, whatever the suite has now
 #   NIX_TETHER_NIX_DIR  where the folders go: nix-SUITE each (default: ${XDG_CACHE_HOME:-~/.cache}/nix-tether-lab)
 # Afterwards nix-SUITE/bin holds nix, nix-build, nix-daemon and so on, and nix-SUITE/version the exact version.
 # Needs root's rights for nothing; needs a Debian whose apt has a mirror, dpkg-deb, patchelf and flock.
@@ -12,6 +13,9 @@ base=${NIX_TETHER_NIX_DIR:-${XDG_CACHE_HOME:-$HOME/.cache}/nix-tether-lab}
 
 say() { printf 'fetch-nix: %s\n' "$*" >&2; }
 die() { say "$@"; exit 1; }
+
+# Whether version FOUND is WANTED, or a later patch of it; an empty WANTED is any.
+is_wanted() { case $1 in "$2" | "${2:+$2.}"*) ;; *) return 1 ;; esac; }
 
 # The mirror that this machine's own apt uses for its main Debian suite, whatever the format of its lists.
 mirror() {
@@ -107,7 +111,7 @@ fetch() { # VERSION SUITE
   flock -w 300 8 || die "another run still holds $base/.nix-$suite.lock"
   if [ -e "$final/version" ]; then
     found=$(cat "$final/version")
-    case $found in "$version" | "$version".*) return 0 ;; esac
+    if is_wanted "$found" "$version"; then return 0; fi
     say "$final holds Nix $found, wanted $version: fetching anew"
   fi
   # Not local: the trap runs when the function has ended. Short, for a socket's path may have 108 characters only.
@@ -118,10 +122,8 @@ fetch() { # VERSION SUITE
   apt-get -c "$work/apt/apt.conf" -qq install -y --download-only nix-bin >"$work/apt.log" 2>&1 ||
     { cat "$work/apt.log" >&2; die "could not download Nix of $suite"; }
   found=$(dpkg-deb -f "$work"/apt/cache/archives/nix-bin_*.deb Version | sed 's/[-+].*//')
-  case $found in
-    "$version" | "$version".*) ;;
-    *) die "$suite has Nix $found by now, not $version: name another suite or another version" ;;
-  esac
+  is_wanted "$found" "$version" ||
+    die "$suite has Nix $found by now, not $version: name another suite or another version"
   assemble "$work/apt/cache/archives" "$work/new" "$final"
   rm -rf "$final"
   mv "$work/new" "$final"
@@ -132,13 +134,13 @@ fetch() { # VERSION SUITE
   say "Nix $found from $suite is in $final"
 }
 
-[ $# -gt 0 ] || die "usage: $0 VERSION-SUITE..., e.g. 2.26-trixie"
+[ $# -gt 0 ] || die "usage: $0 [VERSION-]SUITE..., e.g. 2.26-trixie"
 for command in apt-get dpkg-deb patchelf flock; do
   command -v "$command" >/dev/null || die "$command is missing: see scripts/install-packages.sh"
 done
 for wanted in "$@"; do
   case $wanted in
     *-*) (fetch "${wanted%-*}" "${wanted##*-}") ;;
-    *) die "$wanted: expected VERSION-SUITE, e.g. 2.26-trixie" ;;
+    *) (fetch "" "$wanted") ;;
   esac
 done

@@ -1,0 +1,134 @@
+// Set-ups and surroundings that differ: a strict sshd, uploads, a second cache, sleep, a laptop without a system bus.
+
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { Lab } from "./lab.js";
+import { configureSshd, restrictKey } from "./pi-sshd.js";
+import { build, copiedFrom } from "./store.js";
+import { Tether, onePi } from "./tether.js";
+
+const twoCaches = `${onePi}
+[caches.nas]
+host = "nas.local"
+user = "pi"
+`;
+
+describe("a laptop and a Pi set up otherwise", () => {
+  let lab: Lab;
+  let tether: Tether;
+
+  beforeAll(async () => {
+    lab = await Lab.up({ nix: "2.8" });
+    tether = await Tether.install(lab, onePi);
+    await tether.waitListed(["pi"]);
+  });
+
+  afterAll(() => lab?.down());
+
+  beforeEach(() => tether.showLogOnFailure());
+
+  afterEach(() => tether.waitListed(["pi"], 90_000));
+
+  async function fetchedFrom(cache: string, salt: string): Promise<void> {
+    const { path } = await build(lab, "pi", "one", salt);
+    const { log } = await build(lab, "laptop", "one", salt);
+    expect([...copiedFrom(log, cache)]).toEqual([path]);
+  }
+
+  it("uses nix-daemon --stdio where sshd forbids forwarding to sockets", async () => {
+    await configureSshd(lab, "AllowStreamLocalForwarding no");
+    try {
+      await tether.waitCache(
+        "online by stdio",
+        ({ listed, transport }) => listed && transport === "stdio",
+        60_000,
+      );
+      await fetchedFrom("pi", "no-forwarding");
+    } finally {
+      await configureSshd(lab, "");
+    }
+    await tether.waitCache(
+      "online by socket",
+      ({ listed, transport }) => listed && transport === "socket",
+      60_000,
+    );
+  });
+
+  it("works with a key that may run nothing but nix-daemon --stdio", async () => {
+    await restrictKey(lab, 'restrict,command="nix-daemon --stdio" ');
+    try {
+      await tether.waitCache(
+        "online by stdio",
+        ({ listed, transport }) => listed && transport === "stdio",
+        60_000,
+      );
+      await fetchedFrom("pi", "forced-command");
+    } finally {
+      await restrictKey(lab, "");
+    }
+    await tether.waitCache(
+      "online by socket",
+      ({ listed, transport }) => listed && transport === "socket",
+      60_000,
+    );
+  });
+
+  it("carries a signed path to the Pi through its socket", async () => {
+    const { path } = await build(lab, "laptop", "one", "uploaded");
+    await tether.shell(`nix copy --to unix://$XDG_RUNTIME_DIR/nix-tether/pi.sock ${path}`);
+    const { stdout } = await lab.exec("pi", `cat ${path}; nix path-info --sigs ${path}`);
+    expect(stdout).toContain("one-uploaded");
+    expect(stdout).toContain("laptop-1:");
+  });
+
+  it("keeps one cache in use while another is dead, and takes that one in when it appears", async () => {
+    await tether.configure(twoCaches);
+    await tether.waitListed(["pi"]);
+    await fetchedFrom("pi", "beside-a-dead-one");
+    expect((await tether.cache("nas")).state).not.toBe("online");
+    expect((await tether.shell("nix-tether status", { mayFail: true })).code).toBe(3);
+
+    const announcing = lab.start("pi", "exec avahi-publish -a -R nas.local 10.77.0.1");
+    try {
+      await tether.waitListed(["pi", "nas"], 90_000);
+      expect((await tether.shell("nix-tether status")).code).toBe(0);
+    } finally {
+      announcing.kill();
+      await tether.configure(onePi);
+    }
+  });
+
+  it("unlists before the laptop sleeps, and lists after it has woken", async () => {
+    await lab.exec("laptop", "systemctl suspend");
+    const { changedAt } = await tether.waitListed([], 3_000);
+    const asleep = await lab.waitFor("the sleep", async () => {
+      const show = "systemctl show --timestamp=us -p ExecMainStartTimestamp --value systemd-suspend.service";
+      const { stdout } = await lab.exec("laptop", `date -d "$(${show})" +%s%N`);
+      return Number(stdout) / 1e6;
+    });
+    expect(changedAt).toBeLessThanOrEqual(asleep);
+    await tether.waitListed(["pi"]);
+    await fetchedFrom("pi", "awake");
+  });
+
+  it("does without a system bus", async () => {
+    await lab.exec(
+      "laptop",
+      "systemctl stop dbus.socket dbus.service NetworkManager.service avahi-daemon.socket avahi-daemon.service",
+    );
+    try {
+      await tether.restart();
+      await tether.waitListed(["pi"]);
+      await lab.cable("laptop", "down");
+      await tether.waitListed([]);
+      await lab.cable("laptop", "up");
+      await tether.waitListed(["pi"], 60_000);
+    } finally {
+      await lab.cable("laptop", "up");
+      await lab.exec(
+        "laptop",
+        "systemctl start dbus.socket dbus.service NetworkManager.service avahi-daemon.service",
+      );
+      await tether.restart();
+    }
+  });
+});
