@@ -1,0 +1,165 @@
+// Watches the machine's network and its sleep. The bus (NetworkManager, systemd-networkd, logind) or the clock
+// only says "look again"; what is told is always read afresh from the kernel.
+
+import type { Logger } from "pino";
+import { messageOf } from "../util/errors.js";
+import { createBurst, type Look } from "./netmon/burst.js";
+import { busServices, type Meaning, type ServiceName } from "./netmon/bus-services.js";
+import { watchBus, type ServicesCause } from "./netmon/bus-watch.js";
+import { type Clock, systemClock } from "./netmon/clock.js";
+import { type NetworkState, readNetworkState, sameNetwork } from "./netmon/network-state.js";
+import { createSleepGuard } from "./netmon/sleep-guard.js";
+import { takeSleepLock } from "./netmon/sleep-lock.js";
+import { createWakeWatch } from "./netmon/wake.js";
+
+export { type NetworkInterface, type NetworkState, readNetworkState } from "./netmon/network-state.js";
+
+/** Milliseconds between comparisons where nobody tells of changes. */
+const compareEvery = 2_000;
+/** Milliseconds between readings of the clocks: how late a waking is noticed where logind does not tell. */
+const clockEvery = 5_000;
+
+/** What happened to the machine. */
+export type NetmonEvent =
+  /**
+   * Look again: the network as it is now. `changed` says whether it differs from the last state told; where it
+   * does not, it may still be another network, or an address that has just become usable. `cause` is for the log.
+   */
+  | {
+      readonly type: "network";
+      readonly state: NetworkState;
+      readonly changed: boolean;
+      readonly cause: string;
+    }
+  /** The machine will sleep as soon as `done` is called, or 4 s later. `done` may be called more than once. */
+  | { readonly type: "sleep"; readonly done: () => void }
+  /** The machine has slept. `cause` is `logind` or `clock`. */
+  | { readonly type: "wake"; readonly cause: string };
+
+/** A running watch. */
+export interface Netmon {
+  /** Who tells at this moment, such as `["NetworkManager", "logind"]`, or `["interfaces"]` while nobody does. */
+  readonly watching: readonly string[];
+  /** The state last told, or the one found at the start. */
+  current(): NetworkState;
+  /** Ends the watch, lets the machine sleep, and resolves when nothing is left. No event comes after the call. */
+  close(): Promise<void>;
+}
+
+/** What the watch needs. */
+export interface NetmonDeps {
+  readonly log: Logger;
+  /** Called for every event, from the event loop, never from within `startNetmon`. */
+  readonly onEvent: (event: NetmonEvent) => void;
+  /** D-Bus address; by default the system bus. */
+  readonly busAddress?: string;
+  /** By default `/sys/class/net`. */
+  readonly sysClassNet?: string;
+  readonly clock?: Clock;
+}
+
+/** Begins to watch. Never throws: where no bus answers, interfaces are compared every 2 s until one does. */
+export function startNetmon(deps: NetmonDeps): Netmon {
+  const { log, clock = systemClock, sysClassNet } = deps;
+  const busAddress = deps.busAddress ?? systemBusAddress();
+  let told = readNetworkState(sysClassNet);
+  let running: ReadonlySet<ServiceName> = new Set();
+  let busWasAway = false;
+  let closing: Promise<void> | null = null;
+
+  const emit = (event: NetmonEvent): void => {
+    if (closing !== null) return;
+    try {
+      deps.onEvent(event);
+    } catch (error) {
+      // It would go up into a timer or into the bus library, which makes an answer to the sender of it.
+      log.error(
+        { error: messageOf(error), event: event.type },
+        "handling an event of the network watch failed",
+      );
+    }
+  };
+  const look = (which: Look, cause: string): void => {
+    const state = readNetworkState(sysClassNet);
+    const changed = !sameNetwork(state, told);
+    if (!changed && which === "during") return;
+    told = state;
+    emit({ type: "network", state, changed, cause });
+  };
+
+  const burst = createBurst(clock, look);
+  const guard = createSleepGuard(clock, () => takeSleepLock(busAddress, log));
+  const wake = createWakeWatch(clock.read());
+
+  const compare = (): void => {
+    if (!sameNetwork(readNetworkState(sysClassNet), told)) burst.poke("interfaces");
+  };
+  let stopComparing: (() => void) | null = clock.every(compareEvery, compare);
+
+  const onAwake = (cause: string, isNews: boolean): void => {
+    guard.woke();
+    if (!isNews) return;
+    emit({ type: "wake", cause });
+    burst.poke("wake");
+  };
+  const stopClock = clock.every(clockEvery, () => {
+    if (wake.tick(clock.read())) onAwake("clock", true);
+  });
+
+  const onServices = (now: ReadonlySet<ServiceName>, cause: ServicesCause): void => {
+    if (closing !== null) return;
+    running = now;
+    log.info({ cause, watching: watchingOf(now) }, "watching the network");
+    guard.setListening(now.has("logind"));
+    if (tellsNetwork(now)) {
+      stopComparing?.();
+      stopComparing = null;
+    } else {
+      stopComparing ??= clock.every(compareEvery, compare);
+    }
+    if (cause === "no bus") {
+      busWasAway = true;
+    } else if (cause === "bus") {
+      // Right after the start only a change since then is worth telling.
+      look(busWasAway ? "first" : "during", "bus");
+    } else if (cause !== "logind") {
+      burst.poke(cause);
+    }
+  };
+  const onMeaning = (service: ServiceName, meaning: Meaning): void => {
+    if (closing !== null) return;
+    if (meaning.type === "look") burst.poke(`${service} ${meaning.what}`);
+    else if (meaning.type === "sleep") emit({ type: "sleep", done: guard.prepare() });
+    else onAwake(service, wake.told(clock.read()));
+  };
+  const bus = watchBus({ address: busAddress, clock, log, handlers: { onServices, onMeaning } });
+
+  return {
+    get watching() {
+      return watchingOf(running);
+    },
+    current: () => told,
+    close() {
+      closing ??= guard.close();
+      bus.close();
+      burst.stop();
+      stopClock();
+      stopComparing?.();
+      stopComparing = null;
+      return closing;
+    },
+  };
+}
+
+function tellsNetwork(running: ReadonlySet<ServiceName>): boolean {
+  return busServices.some((service) => service.tellsNetwork && running.has(service.name));
+}
+
+function watchingOf(running: ReadonlySet<ServiceName>): string[] {
+  return tellsNetwork(running) ? [...running] : ["interfaces", ...running];
+}
+
+/** The D-Bus specification's default for the system bus. */
+function systemBusAddress(): string {
+  return process.env["DBUS_SYSTEM_BUS_ADDRESS"] ?? "unix:path=/var/run/dbus/system_bus_socket";
+}

@@ -1,0 +1,122 @@
+// Which services on the system bus know of the network and of sleep, and what their signals mean to us.
+// Names are those of the NetworkManager 1.42, systemd-networkd 252 and systemd-logind 252 D-Bus interfaces.
+
+/** A signal as it came over the bus. `sender` is the unique name (`:1.5`) of the connection that sent it. */
+export interface BusSignal {
+  readonly sender: string;
+  readonly path: string;
+  readonly interface: string;
+  readonly member: string;
+  readonly body: readonly unknown[];
+}
+
+/** What a signal means. `what` is for the log. */
+export type Meaning =
+  { readonly type: "look"; readonly what: string } | { readonly type: "sleep" } | { readonly type: "wake" };
+
+/** Short names, as shown to people. */
+export type ServiceName = "NetworkManager" | "networkd" | "logind";
+
+/** A service that may or may not run, now or later. */
+export interface BusService {
+  readonly name: ServiceName;
+  readonly busName: string;
+  /** Whether it reports every change of the network, so that comparing by timer is not needed. */
+  readonly tellsNetwork: boolean;
+  /** Match rules for the signals wanted. With `sender=` they need no running service. */
+  readonly rules: readonly string[];
+  /** Null for signals that say nothing of interest. The caller has checked the sender. */
+  meaning(signal: BusSignal): Meaning | null;
+}
+
+const propertiesInterface = "org.freedesktop.DBus.Properties";
+
+const networkManager = "org.freedesktop.NetworkManager";
+const networkd = "org.freedesktop.network1";
+const logind = "org.freedesktop.login1";
+
+/**
+ * Properties of NetworkManager's devices and their configurations that tell of reachability. Others change
+ * all day (an access point's strength, a bit rate, a scan) and must not wake us. `Carrier` is the one that
+ * comes within milliseconds of a pulled cable; the device's state follows six seconds later.
+ */
+const deviceProperties: ReadonlySet<string> = new Set([
+  "Carrier",
+  "State",
+  "InterfaceFlags",
+  "Ip4Config",
+  "Ip6Config",
+  "ActiveAccessPoint",
+  "Addresses",
+  "AddressData",
+  "Gateway",
+  "RouteData",
+]);
+
+/** Every service that is watched. */
+export const busServices: readonly BusService[] = [
+  {
+    name: "NetworkManager",
+    busName: networkManager,
+    tellsNetwork: true,
+    rules: [
+      signalRule(networkManager, `interface='${networkManager}'`),
+      signalRule(networkManager, `interface='${networkManager}.Device',member='StateChanged'`),
+      ...["Device", "IP4Config", "IP6Config"].map((part) =>
+        propertiesRule(networkManager, `arg0namespace='${networkManager}.${part}'`),
+      ),
+    ],
+    meaning(signal) {
+      if (signal.interface === propertiesInterface) {
+        const changed = changedProperties(signal).filter((property) => deviceProperties.has(property));
+        return changed.length > 0 ? { type: "look", what: changed.join(" ") } : null;
+      }
+      const { member } = signal;
+      if (member === "StateChanged" || member === "DeviceAdded" || member === "DeviceRemoved") {
+        return { type: "look", what: member };
+      }
+      return null;
+    },
+  },
+  {
+    name: "networkd",
+    busName: networkd,
+    tellsNetwork: true,
+    rules: [
+      propertiesRule(networkd, `arg0='${networkd}.Manager'`),
+      propertiesRule(networkd, `arg0='${networkd}.Link'`),
+    ],
+    meaning(signal) {
+      if (signal.interface !== propertiesInterface) return null;
+      const changed = changedProperties(signal).filter((property) => property.endsWith("State"));
+      return changed.length > 0 ? { type: "look", what: changed.join(" ") } : null;
+    },
+  },
+  {
+    name: "logind",
+    busName: logind,
+    tellsNetwork: false,
+    rules: [signalRule(logind, `interface='${logind}.Manager',member='PrepareForSleep'`)],
+    meaning(signal) {
+      if (signal.interface !== `${logind}.Manager` || signal.member !== "PrepareForSleep") return null;
+      if (signal.body[0] === true) return { type: "sleep" };
+      return signal.body[0] === false ? { type: "wake" } : null;
+    },
+  },
+];
+
+function signalRule(sender: string, rest: string): string {
+  return `type='signal',sender='${sender}',${rest}`;
+}
+
+function propertiesRule(sender: string, rest: string): string {
+  return signalRule(sender, `interface='${propertiesInterface}',member='PropertiesChanged',${rest}`);
+}
+
+/** The names in a PropertiesChanged signal (`sa{sv}as`), those only invalidated included. */
+function changedProperties(signal: BusSignal): string[] {
+  const [, changed, invalidated] = signal.body;
+  const names = typeof changed === "object" && changed !== null ? Object.keys(changed) : [];
+  const without = Array.isArray(invalidated) ? invalidated.filter((name) => typeof name === "string") : [];
+  return [...names, ...without];
+}
