@@ -86,7 +86,9 @@ async function converse(socket: net.Socket, options: ControlServerOptions): Prom
       await send(socket, await answer(line, options));
     }
   };
-  for await (const chunk of socket) await answerAll(splitter.push(chunk as Buffer));
+  // The plain iterator would destroy the socket at the end of input, and the last answers with it.
+  for await (const chunk of socket.iterator({ destroyOnReturn: false }))
+    await answerAll(splitter.push(chunk as Buffer));
   await answerAll(splitter.end());
   socket.end();
 }

@@ -1,0 +1,36 @@
+import { readFileSync } from "node:fs";
+import { expect, test } from "vitest";
+import { configKeys } from "../../src/config/keys.js";
+import { referenceTable, tableMarkers, withReferenceTable } from "../../src/config/reference.js";
+
+test("every key has a sentence, what it expects in words, and its default", () => {
+  const keys = configKeys();
+  expect(keys.map(({ path }) => path.join("."))).toContain("caches.NAME.identity-file");
+  for (const key of keys) {
+    expect(key.description, key.path.join(".")).toMatch(/\.$/);
+    expect(key.expected, key.path.join(".")).not.toMatch(/^$|invalid/i);
+  }
+  expect(keys.find(({ path }) => path.join(".") === "gateway.port")).toEqual({
+    path: ["gateway", "port"],
+    expected: "a whole number from 1 to 65535",
+    fallback: "37515",
+    required: false,
+    description: "Port of the gateway on 127.0.0.1.",
+  });
+  expect(keys.filter(({ required }) => required).map(({ path }) => path.join("."))).toEqual([
+    "caches.NAME.host",
+  ]);
+});
+
+test("the table replaces what stands between the markers, and nothing else", () => {
+  const { begin, end } = tableMarkers;
+  expect(withReferenceTable(`a\n${begin}\nold\n${end}\nb\n`)).toBe(
+    `a\n${begin}\n\n${referenceTable()}\n\n${end}\nb\n`,
+  );
+  expect(withReferenceTable("no markers")).toBeNull();
+});
+
+test("README.md holds the present table (node scripts/config-table.mjs rewrites it)", () => {
+  const readme = readFileSync(new URL("../../README.md", import.meta.url), "utf8");
+  expect(withReferenceTable(readme)).toBe(readme);
+});
