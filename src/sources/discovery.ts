@@ -1,5 +1,5 @@
-// Where a machine is: addresses as they are, `.local` names and services by multicast, other names by the system's
-// resolver. Every lookup asks afresh; nothing is remembered but what a watch compares with.
+// Where a machine is: addresses as they are, `.local` names and services by multicast, other names by the
+// system's resolver. Every lookup asks afresh; nothing is remembered but what a watch compares with.
 
 import type { NetworkInterfaceInfo } from "node:os";
 
@@ -26,19 +26,20 @@ export interface LookupResult {
 /** Finds machines, and hears them announce themselves. */
 export interface Discovery {
   /**
-   * Asks now. Resolves to every address known within the deadline (1.5 s by multicast, 2 s by the resolver), possibly
-   * none; rejects only when aborted.
+   * Asks now. Resolves to every address known within the deadline (1.5 s by multicast, 2 s by the resolver),
+   * possibly none; rejects only when aborted.
    */
   lookup(target: LookupTarget, signal: AbortSignal): Promise<LookupResult>;
   /**
-   * Calls back when multicast says something unasked about the target: it announced itself (all its known addresses), or
-   * it said goodbye (the addresses withdrawn). Answers to other machines' questions count as announcements; answers to
-   * lookups of this object do not. Returns the unsubscribe function. Silent for targets that multicast does not know.
+   * Calls back when multicast says something unasked about the target: it announced itself (all its known
+   * addresses), or it said goodbye (the addresses withdrawn). Answers to other machines' questions count as
+   * announcements; answers to lookups of this object do not. Returns the unsubscribe function. Silent for
+   * targets that multicast does not know.
    */
   watch(target: LookupTarget, onNews: (news: News) => void): () => void;
   /**
-   * The interfaces have changed or may have: sockets are rebuilt where they differ. Idempotent, and cheap when nothing
-   * changed. `force` rebuilds all, for changes that cannot be seen from here.
+   * The interfaces have changed or may have: sockets are rebuilt where they differ. Idempotent, and cheap
+   * when nothing changed. `force` rebuilds all, for changes that cannot be seen from here.
    */
   refresh(options?: { force?: boolean }): void;
   /** Closes the sockets; lookups under way end with what they have, later ones find nothing by multicast. */

@@ -1,4 +1,5 @@
-// Network namespaces for integration tests: made as root, joined by virtual cables, and removed with all that runs in them.
+// Network namespaces for integration tests: made as root, joined by virtual cables, and removed with all that
+// runs in them.
 
 import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { once } from "node:events";
@@ -30,7 +31,10 @@ export interface CableEnd {
 
 let counter = 0;
 
-/** Makes a namespace with only a loopback device (up unless `loopback` is false). The name is unique to this process. */
+/**
+ * Makes a namespace with only a loopback device (up unless `loopback` is false). The name is unique to this
+ * process.
+ */
 export async function createNamespace(
   label: string,
   options: { readonly loopback?: boolean } = {},
@@ -69,7 +73,9 @@ export async function stopChild(child: ChildProcess, signal: NodeJS.Signals = "S
   await ended;
 }
 
-/** Joins two namespaces by a veth pair, both ends up, without waiting for IPv6 duplicate address detection. */
+/**
+ * Joins two namespaces by a veth pair, both ends up, without waiting for IPv6 duplicate address detection.
+ */
 export async function connectCable(left: CableEnd, right: CableEnd): Promise<void> {
   const peer = ["peer", "name", right.device, "netns", right.namespace.name];
   await left.namespace.ip("link", "add", left.device, "type", "veth", ...peer);

@@ -1,4 +1,5 @@
-// The addresses heard for host names, interface by interface, under mDNS's rules for replacing and withdrawing them.
+// The addresses heard for host names, interface by interface, under mDNS's rules for replacing and
+// withdrawing them.
 
 import { BlockList, isIPv4 } from "node:net";
 
@@ -18,7 +19,10 @@ export interface KnownAddress {
 
 /** See `createAddressBook`. */
 export interface AddressBook {
-  /** Takes in one record heard at `now` (milliseconds): adds, renews, replaces its older siblings, or withdraws. */
+  /**
+   * Takes in one record heard at `now` (milliseconds): adds, renews, replaces its older siblings, or
+   * withdraws.
+   */
   apply(link: string, record: AddressRecord, now: number): void;
   /** What is known of a host, in the order heard. */
   of(host: string): KnownAddress[];
@@ -26,7 +30,10 @@ export interface AddressBook {
   forget(link: string): void;
 }
 
-/** RFC 6762 section 10.2: records younger than this survive a cache flush, for one set may come in several packets. */
+/**
+ * RFC 6762 section 10.2: records younger than this survive a cache flush, for one set may come in several
+ * packets.
+ */
 const FLUSH_GRACE_MS = 1000;
 
 /** A machine has a handful of addresses; more is somebody's mischief, and then the oldest go. */
@@ -63,7 +70,10 @@ export function createAddressBook(): AddressBook {
   };
 }
 
-/** An address as it must be dialled when it was heard on an interface: mDNS carries link-local ones without their scope. */
+/**
+ * An address as it must be dialled when it was heard on an interface: mDNS carries link-local ones without
+ * their scope.
+ */
 export function withScope(address: string, link: string): string {
   return isLinkLocal(address) && !address.includes("%") ? `${address}%${link}` : address;
 }
@@ -73,14 +83,18 @@ unusable.addSubnet("0.0.0.0", 8, "ipv4");
 unusable.addSubnet("224.0.0.0", 3, "ipv4");
 unusable.addAddress("::", "ipv6");
 unusable.addSubnet("ff00::", 8, "ipv6");
-unusable.addSubnet("::ffff:0.0.0.0", 96, "ipv6");
 
 const loopback = new BlockList();
 loopback.addSubnet("127.0.0.0", 8, "ipv4");
 loopback.addAddress("::1", "ipv6");
 
-/** Whether an announced address (without scope) can be another machine's: no multicast, mapped or unspecified one, and loopback only if asked for. */
+/**
+ * Whether an announced address (without scope) can be another machine's: not multicast, not unspecified, not
+ * IPv4 in IPv6's clothes (a BlockList would match such a range with every IPv4 address), and loopback only if
+ * asked for.
+ */
 export function isDialable(address: string, includeLoopback: boolean): boolean {
   const family = isIPv4(address) ? "ipv4" : "ipv6";
-  return !unusable.check(address, family) && (includeLoopback || !loopback.check(address, family));
+  if (unusable.check(address, family) || /^::ffff:/i.test(address)) return false;
+  return includeLoopback || !loopback.check(address, family);
 }

@@ -14,20 +14,27 @@ export interface AskingDeps {
 }
 
 /**
- * When to ask, in milliseconds, until there is an answer. Packets are lost on Wi-Fi, and a responder keeps silent about
- * what it has sent in the last moment (avahi: 500 ms), so one question is not enough.
+ * When to ask, in milliseconds, until there is an answer. Packets are lost on Wi-Fi, and a responder keeps
+ * silent about what it has sent in the last moment (avahi: 500 ms), so one question is not enough.
  */
 export const ASK_AT_MS: readonly number[] = [0, 250, 600, 1100];
 
 /** After the first answer: time for the other address family and the other interfaces. */
 export const GATHER_MS = 60;
 
+/**
+ * Until when an answer without an IPv4 address is held back: the other half may have been lost, or the
+ * responder may keep silent about it, having sent it just before.
+ */
+export const PARTIAL_MS = 700;
+
 /** The whole of it. */
 export const DEADLINE_MS = 1500;
 
 /**
- * Asks until the picture holds an endpoint, and a little longer for the others; the picture stays empty when nobody
- * answers in time, or at once when there is no link to ask on. Ends early when aborted; never rejects.
+ * Asks until the picture holds an IPv4 endpoint (any, after a while), and a little longer for the others; the
+ * picture stays empty when nobody answers in time, or at once when there is no link to ask on. Ends early
+ * when aborted; never rejects.
  */
 export async function askFor(picture: Picture, deps: AskingDeps, signal: AbortSignal): Promise<void> {
   if (signal.aborted) return;
@@ -37,14 +44,15 @@ export async function askFor(picture: Picture, deps: AskingDeps, signal: AbortSi
   };
   const followedUp = new Set<string>();
   let gathering = false;
+  let anyWillDo = false;
   let finish: () => void = () => undefined;
   const finished = new Promise<void>((resolve) => {
     finish = resolve;
   });
 
-  const hasAnswer = (): boolean => picture.endpoints().length > 0;
+  const isAnswered = (): boolean => picture.endpoints().some(({ family }) => family === 4 || anyWillDo);
   const ask = (): void => {
-    if (hasAnswer()) return;
+    if (isAnswered()) return;
     const missing = picture.missing();
     const links = deps.ask(missing.length > 0 ? [...picture.questions(), missing] : picture.questions());
     if (links === 0) finish();
@@ -56,19 +64,23 @@ export async function askFor(picture: Picture, deps: AskingDeps, signal: AbortSi
   };
   const endGathering = (): void => {
     gathering = false;
-    if (hasAnswer()) finish();
+    if (isAnswered()) finish();
   };
 
   const stopListening = deps.listen((link, records) => {
     picture.apply(link, records, deps.now());
     followUp();
-    if (gathering || !hasAnswer()) return;
+    if (gathering || !isAnswered()) return;
     gathering = true;
     later(GATHER_MS, endGathering);
   });
   signal.addEventListener("abort", finish, { once: true });
   try {
     for (const ms of ASK_AT_MS.slice(1)) later(ms, ask);
+    later(PARTIAL_MS, () => {
+      anyWillDo = true;
+      if (isAnswered()) finish();
+    });
     later(DEADLINE_MS, finish);
     ask();
     await finished;

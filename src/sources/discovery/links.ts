@@ -1,4 +1,5 @@
-// Which of this machine's network interfaces are asked by multicast, and which packets each of them may believe.
+// Which of this machine's network interfaces are asked by multicast, and which packets each of them may
+// believe.
 
 import { BlockList } from "node:net";
 import type { NetworkInterfaceInfo } from "node:os";
@@ -20,9 +21,9 @@ export interface MulticastLink {
 export const MAX_LINKS = 32;
 
 /**
- * The links of a machine, those with IPv4 first.
- * The scope id is the interface's number: a device that was deleted and made anew under its old name and address has
- * another one, and the kernel has dropped the old one's multicast membership without a word.
+ * The links of a machine, those with IPv4 first. The scope id is the interface's number: a device that was
+ * deleted and made anew under its old name and address has another one, and the kernel has dropped the old
+ * one's multicast membership without a word.
  */
 export function multicastLinks(
   interfaces: NodeJS.Dict<NetworkInterfaceInfo[]>,

@@ -1,4 +1,5 @@
-// One multicast socket on one interface, spoken to through bonjour-service. The only file that knows that package.
+// One multicast socket on one interface, spoken to through bonjour-service. The only file that knows that
+// package.
 
 import { createSocket, type Socket } from "node:dgram";
 import type { EventEmitter } from "node:events";
@@ -22,7 +23,10 @@ export interface MdnsSocket {
 export interface MdnsSocketEvents {
   /** An answer or announcement came from the socket's own link. */
   readonly onRecords: (records: HeardRecord[]) => void;
-  /** Something failed; `doing` is a stable word for it. The socket goes on and tries again at the next question. */
+  /**
+   * Something failed; `doing` is a stable word for it. The socket goes on and tries again at the next
+   * question.
+   */
   readonly onTrouble: (doing: "bind" | "join" | "send" | "read", error: Error) => void;
 }
 
@@ -38,10 +42,16 @@ interface MulticastDns extends EventEmitter {
 
 const GROUP = { 4: "224.0.0.251", 6: "ff02::fb" } as const;
 
-/** RFC 6762 section 11: all multicast DNS packets are sent with this, so that a router's copy can be told apart. */
+/**
+ * RFC 6762 section 11: all multicast DNS packets are sent with this, so that a router's copy can be told
+ * apart.
+ */
 const HOP_LIMIT = 255;
 
-/** Opens a socket on port 5353 of a link, next to whatever else listens there (avahi-daemon, systemd-resolved). */
+/**
+ * Opens a socket on port 5353 of a link, next to whatever else listens there (avahi-daemon,
+ * systemd-resolved).
+ */
 export function openMdnsSocket(link: MulticastLink, events: MdnsSocketEvents): MdnsSocket {
   const six = link.family === 6;
   const group = GROUP[link.family];
@@ -99,8 +109,8 @@ export function openMdnsSocket(link: MulticastLink, events: MdnsSocketEvents): M
 }
 
 /**
- * Bound to the group, a Linux socket hears multicast only: nobody beyond the link can reach it, and unicast answers to
- * another program on port 5353 stay that program's. Elsewhere such an address cannot be bound.
+ * Bound to the group, a Linux socket hears multicast only: nobody beyond the link can reach it, and unicast
+ * answers to another program on port 5353 stay that program's. Elsewhere such an address cannot be bound.
  */
 function bindAddress(link: MulticastLink): string {
   if (process.platform !== "linux") return link.family === 6 ? "::" : "0.0.0.0";

@@ -1,5 +1,5 @@
-// What has been heard about one target: records are folded in; out come its endpoints and what is still to be asked.
-// Knows no sockets and no clock.
+// What has been heard about one target: records are folded in; out come its endpoints and what is still to be
+// asked. Knows no sockets and no clock.
 
 import { isIPv4 } from "node:net";
 
@@ -25,13 +25,15 @@ export interface Change {
 
 /** The picture of one target. */
 export interface Picture {
-  /** Folds in the records of one packet, heard on the interface `link` at `now` (milliseconds, any origin). */
+  /**
+   * Folds in the records of one packet, heard on the interface `link` at `now` (milliseconds, any origin).
+   */
   apply(link: string, records: readonly HeardRecord[], now: number): Change;
   /** Where the target answers, in the order heard, each once, at most `MAX_ENDPOINTS`. */
   endpoints(): Endpoint[];
   /** The questions to begin with; each list is for a packet of its own. */
   questions(): Question[][];
-  /** What the answers so far leave open: the host of an instance, the addresses of a host. */
+  /** What the answers so far leave open: the host of an instance, the (IPv4) addresses of a host. */
   missing(): Question[];
   /** Forgets what was heard on an interface. */
   forget(link: string): void;
@@ -86,8 +88,8 @@ export function createPicture(
         .filter((questions) => questions.length > 0),
     missing: () => {
       if (services === undefined) return [];
-      const unknown = services.hosts().filter((host) => addresses.of(host.name).length === 0);
-      const names = new Set(unknown.map((host) => host.name));
+      const known = (host: Host): boolean => addresses.of(host.name).some(({ type }) => type === "A");
+      const names = new Set(services.hosts().flatMap((host) => (known(host) ? [] : [host.name])));
       return [
         ...services.unexplained().map((instance) => ask(instance, "SRV")),
         ...[...names].flatMap(addressQuestions),

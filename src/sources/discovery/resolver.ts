@@ -15,9 +15,9 @@ export type SystemLookup = (
 export const RESOLVER_DEADLINE_MS = 2000;
 
 /**
- * Makes a resolve function. It rejects with the resolver's error, with code `timeout`, or with the signal's reason.
- * A question that still hangs in the resolver is not asked again but shared: each holds one of Node's four worker
- * threads, which reading files needs too.
+ * Makes a resolve function. It rejects with the resolver's error, with code `timeout`, or with the signal's
+ * reason. A question that still hangs in the resolver is not asked again but shared: each holds one of Node's
+ * four worker threads, which reading files needs too.
  */
 export function createResolver(
   lookup: SystemLookup = systemLookup,

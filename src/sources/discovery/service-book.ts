@@ -19,7 +19,10 @@ export interface ServiceBook {
   unexplained(): string[];
 }
 
-/** On a crowded network others' instances beyond this many are not looked at; the one asked for by name always is. */
+/**
+ * On a crowded network others' instances beyond this many are not looked at; the one asked for by name always
+ * is.
+ */
 const MAX_INSTANCES = 32;
 
 /** An empty book for a target. */

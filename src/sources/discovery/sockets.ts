@@ -1,4 +1,5 @@
-// The multicast sockets of this machine, one for each interface and address family, kept in step with the interfaces.
+// The multicast sockets of this machine, one for each interface and address family, kept in step with the
+// interfaces.
 
 import { networkInterfaces, type NetworkInterfaceInfo } from "node:os";
 

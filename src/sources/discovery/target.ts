@@ -1,5 +1,5 @@
-// What is to be found, worked out from the configuration's words: an address, an mDNS name, a service, or a name for
-// the system's resolver.
+// What is to be found, worked out from the configuration's words: an address, an mDNS name, a service, or a
+// name for the system's resolver.
 
 import { isIP } from "node:net";
 
@@ -11,7 +11,10 @@ export interface LookupTarget {
   readonly host: string;
   /** A DNS-SD service type such as `_ssh._tcp`; the machine is then found by browsing it. */
   readonly service?: string;
-  /** The service's instance name; by default `host` without its `.local`. DNS escapes (`\032`, `\.`) are understood. */
+  /**
+   * The service's instance name; by default `host` without its `.local`. DNS escapes (`\032`, `\.`) are
+   * understood.
+   */
   readonly instance?: string;
 }
 
@@ -28,7 +31,10 @@ export interface ServiceTarget {
   readonly service: string;
   /** The instance's full name, e.g. `pi._ssh._tcp.local`. */
   readonly instance: string;
-  /** An instance under another name counts too if it runs on this `.local` host; unset where the instance was named. */
+  /**
+   * An instance under another name counts too if it runs on this `.local` host; unset where the instance was
+   * named.
+   */
   readonly host?: string;
 }
 
@@ -41,7 +47,7 @@ export type Target =
   | { readonly kind: "address"; readonly endpoint: Endpoint }
   | { readonly kind: "resolver"; readonly name: string };
 
-/** Works out how a machine is found. Never throws: a name that DNS cannot carry goes to the resolver, which knows no such host. */
+/** Works out how a machine is found. Never throws: a name that DNS cannot carry is simply never answered. */
 export function parseTarget(target: LookupTarget): Target {
   const host = target.host.trim();
   if (target.service !== undefined) return serviceTarget(target.service, host, target.instance);
@@ -78,15 +84,18 @@ export function isLocal(name: string): boolean {
 }
 
 /**
- * Whether a name can be written into a question: labels of 1 to 63 bytes, at most 253 in all. The packet encoder writes
- * garbage for others, and takes every dot for a separator: an instance name with a dot is only found by browsing.
+ * Whether a name can be written into a question: labels of 1 to 63 bytes, at most 253 in all. The packet
+ * encoder writes garbage for others, and takes every dot for a separator: an instance name with a dot is only
+ * found by browsing.
  */
 export function isAskable(name: string): boolean {
   if (Buffer.byteLength(name) > 253) return false;
   return name.split(".").every((label) => label !== "" && Buffer.byteLength(label) <= 63);
 }
 
-/** Undoes the escapes of presentation format (RFC 1035 section 5.1): `\DDD` is a byte, `\x` the character x. */
+/**
+ * Undoes the escapes of presentation format (RFC 1035 section 5.1): `\DDD` is a byte, `\x` the character x.
+ */
 export function unescapeLabel(text: string): string {
   const bytes: number[] = [];
   for (const part of text.matchAll(/\\(\d{3})|\\?(.)/gsu)) {

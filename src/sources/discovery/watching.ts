@@ -6,7 +6,9 @@ import type { HeardRecord } from "./records.js";
 
 /** Something multicast said unasked. */
 export interface News {
-  /** "announced": it can be reached at `endpoints`; "goodbye": it has withdrawn `endpoints`, all there were. */
+  /**
+   * "announced": it can be reached at `endpoints`; "goodbye": it has withdrawn `endpoints`, all there were.
+   */
   readonly kind: "announced" | "goodbye";
   readonly endpoints: readonly Endpoint[];
 }
@@ -26,12 +28,15 @@ export interface Watching {
 /** One announcement comes as several packets, on several interfaces; they make one piece of news. */
 export const SETTLE_MS = 100;
 
-/** Who is heard again after a silence of this length may have been away, even if nothing about it has changed. */
+/**
+ * Who is heard again after a silence of this length may have been away, even if nothing about it has changed.
+ */
 export const SILENCE_MS = 1000;
 
 /**
- * Watches, with an empty picture at first. `onNews` is called from a timer, never from within `hear`. Where something
- * heard leaves a question open (a service announced without its host's addresses) it is asked, at most once a second.
+ * Watches, with an empty picture at first. `onNews` is called from a timer, never from within `hear`. Where
+ * something heard leaves a question open (a service announced without its host's addresses) it is asked, at
+ * most once a second.
  */
 export function createWatching(
   empty: Picture,
@@ -69,7 +74,7 @@ export function createWatching(
       lastHeard = now;
       gone = unique([...gone, ...change.gone]).slice(0, MAX_ENDPOINTS);
       const missing = picture.missing();
-      if (missing.length > 0 && now - lastAsked > SILENCE_MS) {
+      if (missing.length > 0 && picture.endpoints().length === 0 && now - lastAsked > SILENCE_MS) {
         lastAsked = now;
         ask(missing);
       }
