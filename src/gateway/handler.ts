@@ -117,7 +117,8 @@ async function answerNar(
     // Nix asks again with a Range within a second: the tombstone answers that with 404, which ends it well.
     const broken = transfer.broken();
     if (broken !== null) {
-      cache.tombstones.add(nar);
+      // With another upstream there already, the retry can go on where this one ended.
+      if (cache.session === null || cache.session === session) cache.tombstones.add(nar);
       cache.log.warn({ path: info.path, reason: messageOf(broken) }, "NAR cut");
     }
     throw error;
