@@ -11,8 +11,8 @@ const levels: ReadonlySet<string> = new Set(["trace", "debug", "info", "warn", "
 /** stderr: stdout belongs to what a command was asked for. */
 const logFd = 2;
 
-/** How often to try again on a full pipe before a line is given up: the daemon must not hang on its log. */
-const maxWriteTries = 50;
+/** How long a full pipe is waited for before a line is given up, in milliseconds: the log must not hang us. */
+const maxWaitMs = 2_000;
 
 /**
  * A logger at the level that `NIX_TETHER_LOG` names (default `info`; `silent` turns it off). Each line is written
@@ -25,7 +25,7 @@ export function createLog(options: {
   /** By default to stderr. */
   readonly write?: (text: string) => void;
 }): Logger {
-  const { env, style = styleOf(env, logFd), write = writeAll } = options;
+  const { env, style = styleOf(env, logFd), write = createWriter() } = options;
   const wanted = env["NIX_TETHER_LOG"] ?? "";
   const known = levels.has(wanted) || wanted === "silent";
   const level = known ? wanted : "info";
@@ -69,15 +69,26 @@ function errorFields(error: unknown): Record<string, unknown> {
   return { message: messages.join(": "), ...(code === undefined ? {} : { code }), stack: error.stack };
 }
 
-function writeAll(text: string): void {
-  let rest = Buffer.from(text);
-  for (let tries = 0; rest.length > 0 && tries < maxWriteTries; tries++) {
-    try {
-      rest = rest.subarray(writeSync(logFd, rest));
-    } catch (error) {
-      // A full pipe drains in a moment; a terminal or a reader that is gone does not come back.
-      if ((error as NodeJS.ErrnoException).code !== "EAGAIN") return;
-      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 2);
+/** Writes to stderr at once; a reader that has stalled once is waited for no more until it reads again. */
+function createWriter(): (text: string) => void {
+  const pause = new Int32Array(new SharedArrayBuffer(4));
+  let patience = maxWaitMs;
+  return (text) => {
+    let rest = Buffer.from(text);
+    const deadline = Date.now() + patience;
+    while (rest.length > 0) {
+      try {
+        rest = rest.subarray(writeSync(logFd, rest));
+        patience = maxWaitMs;
+      } catch (error) {
+        // A full pipe may drain; a terminal or a reader that is gone does not come back.
+        if ((error as NodeJS.ErrnoException).code !== "EAGAIN") return;
+        if (Date.now() >= deadline) {
+          patience = 0;
+          return;
+        }
+        Atomics.wait(pause, 0, 0, 2);
+      }
     }
-  }
+  };
 }

@@ -54,7 +54,7 @@ export function statusReport(
   caches: Record<string, CacheStatus>,
   changes: Partial<StatusReport> = {},
 ): StatusReport {
-  const listed = Object.keys(caches).filter((name) => caches[name]?.listed === true);
+  const listed = Object.keys(caches).filter((name) => caches[name]?.listed);
   return {
     version: 1,
     pid: 4242,

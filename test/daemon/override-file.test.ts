@@ -1,0 +1,156 @@
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  readdirSync,
+  readlinkSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
+import path from "node:path";
+import { describe, expect, test } from "vitest";
+import {
+  bareCacheUrl,
+  cacheUrl,
+  createOverrideFile,
+  overrideText,
+  type OverrideEntry,
+  type OverrideFile,
+} from "../../src/daemon/override-file.js";
+import { silentLog } from "../support/silent-log.js";
+import { temporaryFolder } from "../support/temp-folder.js";
+
+const pi: OverrideEntry = {
+  name: "pi",
+  url: "http://127.0.0.1:37515/pi/3?priority=30",
+  publicKeys: ["pi-1:AAAA", "shared-1:CCCC"],
+};
+const nas: OverrideEntry = {
+  name: "nas",
+  url: "http://127.0.0.1:37515/nas?priority=35&trusted=true",
+  publicKeys: ["shared-1:CCCC"],
+};
+
+const header = `# Written by nix-tether: the caches that are in reach at this moment. Changes made here are lost.
+# Take it in with this line at the end of nix.conf:  !include nix-tether.conf
+`;
+
+function open(file: string): OverrideFile {
+  return createOverrideFile({ path: file, log: silentLog });
+}
+
+describe("the text", () => {
+  test("lists caches and each key once", () => {
+    expect(overrideText([pi, nas])).toBe(`${header}extra-substituters = ${pi.url} ${nas.url}
+extra-trusted-public-keys = pi-1:AAAA shared-1:CCCC
+`);
+  });
+
+  test("has no line for keys where there are none, and none at all without caches", () => {
+    expect(overrideText([{ ...pi, publicKeys: [] }])).toBe(`${header}extra-substituters = ${pi.url}\n`);
+    expect(overrideText([])).toBe(header);
+  });
+
+  test.each(["http://a/#b", "http://a b", "http://a\nb", ""])("never holds the value %j", (url) => {
+    expect(() => overrideText([{ ...pi, url }])).toThrowError(
+      expect.objectContaining({ code: "override-unwritable" }),
+    );
+    expect(() => overrideText([{ ...pi, publicKeys: [url] }])).toThrow();
+  });
+});
+
+test("a cache's URL", () => {
+  const parts = { port: 37515, name: "pi" };
+  expect(bareCacheUrl(parts)).toBe("http://127.0.0.1:37515/pi");
+  expect(bareCacheUrl({ ...parts, generation: 0 })).toBe("http://127.0.0.1:37515/pi/0");
+  expect(cacheUrl({ ...parts, priority: 30, trusted: false })).toBe("http://127.0.0.1:37515/pi?priority=30");
+  expect(cacheUrl({ ...parts, generation: 15, priority: 0, trusted: true })).toBe(
+    "http://127.0.0.1:37515/pi/15?priority=0&trusted=true",
+  );
+});
+
+describe("the file", () => {
+  test("is made with its folders, read back, emptied and not removed", () => {
+    const file = path.join(temporaryFolder(), "config/nix/nix-tether.conf");
+    const override = open(file);
+    expect(override.readListed()).toEqual([]);
+    override.write([pi, nas]);
+    expect(readFileSync(file, "utf8")).toBe(overrideText([pi, nas]));
+    expect(override.readListed()).toEqual(["pi", "nas"]);
+    override.write([]);
+    expect(readFileSync(file, "utf8")).toBe(header);
+    expect(override.readListed()).toEqual([]);
+    expect(readdirSync(path.dirname(file))).toEqual(["nix-tether.conf"]);
+  });
+
+  test("is a new file at every change and stays the same file without one", () => {
+    const file = path.join(temporaryFolder(), "nix-tether.conf");
+    const override = open(file);
+    override.write([pi]);
+    const first = statSync(file).ino;
+    override.write([pi]);
+    expect(statSync(file).ino).toBe(first);
+    override.write([pi, nas]);
+    expect(statSync(file).ino).not.toBe(first);
+  });
+
+  test("is put right after somebody else changed it", () => {
+    const file = path.join(temporaryFolder(), "nix-tether.conf");
+    const override = open(file);
+    override.write([pi]);
+    writeFileSync(file, "extra-substit");
+    override.write([pi]);
+    expect(readFileSync(file, "utf8")).toBe(overrideText([pi]));
+  });
+
+  test("takes the place of a link and leaves the link's target alone", () => {
+    const folder = temporaryFolder();
+    const target = path.join(folder, "target");
+    writeFileSync(target, "theirs");
+    const file = path.join(folder, "nix-tether.conf");
+    symlinkSync(target, file);
+    open(file).write([pi]);
+    expect(readFileSync(target, "utf8")).toBe("theirs");
+    expect(() => readlinkSync(file)).toThrow("EINVAL");
+    expect(open(file).readListed()).toEqual(["pi"]);
+  });
+});
+
+describe("what can not be written", () => {
+  test("a folder in its place", () => {
+    const file = path.join(temporaryFolder(), "nix-tether.conf");
+    mkdirSync(file);
+    expect(open(file).readListed()).toEqual([]);
+    expect(() => open(file).write([pi])).toThrowError(
+      expect.objectContaining({
+        code: "override-unwritable",
+        message: `the override ${file} can not be written: it is a folder`,
+        remedy: expect.stringContaining(path.dirname(file)) as string,
+      }),
+    );
+    expect(readdirSync(path.dirname(file))).toEqual(["nix-tether.conf"]);
+  });
+
+  test("a read-only folder", () => {
+    const folder = temporaryFolder();
+    const file = path.join(folder, "nix-tether.conf");
+    chmodSync(folder, 0o555);
+    // Root may write anywhere, so the tests that root runs become nobody for this moment.
+    const asRoot = process.getuid?.() === 0;
+    if (asRoot) process.seteuid?.(65534);
+    try {
+      expect(() => open(file).write([pi])).toThrowError(
+        expect.objectContaining({
+          code: "override-unwritable",
+          message: expect.stringContaining("EACCES") as string,
+        }),
+      );
+    } finally {
+      if (asRoot) process.seteuid?.(0);
+      chmodSync(folder, 0o755);
+    }
+    expect(existsSync(file)).toBe(false);
+  });
+});
