@@ -98,10 +98,9 @@ export function isAskable(name: string): boolean {
  */
 export function unescapeLabel(text: string): string {
   const bytes: number[] = [];
-  for (const part of text.matchAll(/\\(\d{3})|\\?(.)/gsu)) {
-    const decimal = part[1] === undefined ? Number.NaN : Number(part[1]);
-    if (decimal <= 255) bytes.push(decimal);
-    else bytes.push(...Buffer.from(part[2] ?? part[0]));
+  for (const [, byte, character] of text.matchAll(/\\([01]\d\d|2[0-4]\d|25[0-5])|\\?(.)/gsu)) {
+    if (byte === undefined) bytes.push(...Buffer.from(character ?? ""));
+    else bytes.push(Number(byte));
   }
   return Buffer.from(bytes).toString();
 }

@@ -1,0 +1,48 @@
+import { describe, expect, it } from "vitest";
+
+import { createResolver, type SystemLookup } from "../../../src/sources/discovery/resolver.js";
+
+const never: SystemLookup = () => new Promise(() => undefined);
+const calm = (): AbortSignal => new AbortController().signal;
+
+describe("createResolver", () => {
+  it("asks the system's resolver for every address", async () => {
+    expect(await createResolver()("localhost", calm())).toContainEqual({ address: "127.0.0.1", family: 4 });
+  });
+
+  it("rejects with the resolver's error", async () => {
+    const failing: SystemLookup = async () => {
+      throw Object.assign(new Error("getaddrinfo ENOTFOUND pi"), { code: "ENOTFOUND" });
+    };
+    await expect(createResolver(failing)("pi", calm())).rejects.toMatchObject({ code: "ENOTFOUND" });
+  });
+
+  it("does not wait longer than its deadline for a resolver that hangs", async () => {
+    await expect(createResolver(never, 20)("pi", calm())).rejects.toMatchObject({ code: "timeout" });
+  });
+
+  it("rejects with the reason when aborted, before or meanwhile", async () => {
+    const resolve = createResolver(never);
+    await expect(resolve("pi", AbortSignal.abort(new Error("no more")))).rejects.toThrow("no more");
+    const abort = new AbortController();
+    const answer = resolve("pi", abort.signal);
+    abort.abort(new Error("enough"));
+    await expect(answer).rejects.toThrow("enough");
+  });
+
+  it("shares a question that hangs instead of asking again, and asks afresh after the answer", async () => {
+    const asked: string[] = [];
+    let answer: (found: { address: string; family: number }[]) => void = () => undefined;
+    const resolve = createResolver((name) => {
+      asked.push(name);
+      return new Promise((settle) => (answer = settle));
+    }, 20);
+    await expect(resolve("pi", calm())).rejects.toMatchObject({ code: "timeout" });
+    const second = resolve("pi", calm());
+    expect(asked).toEqual(["pi"]);
+    answer([{ address: "fd00::1", family: 6 }]);
+    expect(await second).toEqual([{ address: "fd00::1", family: 6 }]);
+    void resolve("pi", calm()).catch(() => undefined);
+    expect(asked).toEqual(["pi", "pi"]);
+  });
+});
