@@ -126,7 +126,7 @@ in
         RestartPreventExitStatus = "2 127";
         RestartSec = "500ms";
         TimeoutStartSec = "30s";
-        TimeoutStopSec = "10s";
+        TimeoutStopSec = "20s";
         RuntimeDirectory = "nix-tether";
         RuntimeDirectoryMode = "0700";
         UMask = "0077";

@@ -32,8 +32,12 @@ export interface EmbeddedPi {
 
 /** A fresh ed25519 key pair. */
 export function newKeyPair(): KeyPair {
-  const pair = ssh2.utils.generateKeyPairSync("ed25519");
-  return { privateKey: pair.private, publicKey: pair.public.trim() };
+  for (;;) {
+    const pair = ssh2.utils.generateKeyPairSync("ed25519");
+    // ssh2 1.17 drops a zero at the front of a key: one pair in 256 is malformed.
+    if (ssh2.utils.parseKey(pair.public) instanceof Error) continue;
+    return { privateKey: pair.private, publicKey: pair.public.trim() };
+  }
 }
 
 /**

@@ -127,8 +127,14 @@ describe("the stand-in with the real Nix behind it", () => {
     await run(
       "nix",
       [
-        ...["--extra-experimental-features", "nix-command", "copy", "--from", `ssh-ng://${pi.address}`],
-        ...["--to", String(laptop.env["NIX_REMOTE"]), store.letter],
+        "--extra-experimental-features",
+        "nix-command",
+        "copy",
+        "--from",
+        `ssh-ng://${pi.address}`,
+        "--to",
+        String(laptop.env["NIX_REMOTE"]),
+        store.letter,
       ],
       { env, timeout: 30_000 },
     );
