@@ -2,13 +2,12 @@
 
 import type { Config } from "../config/schema.js";
 import type { Dirs } from "../config/dirs.js";
-import type { ControlReply, ControlRequest, StatusReport } from "../control/messages.js";
+import type { ControlReply, ControlRequest, StatusReport, Warning } from "../control/messages.js";
 import type { Gateway } from "../gateway/gateway.js";
 import type { Controller, States } from "./controller.js";
 import { bareCacheUrl } from "./override-file.js";
 import { statusReport, type CacheFacts } from "./status.js";
 import type { Tether } from "./tether.js";
-import type { Warnings } from "./warnings.js";
 
 export interface AnswerDeps {
   readonly config: Config;
@@ -16,7 +15,8 @@ export interface AnswerDeps {
   readonly controller: Controller;
   readonly gateway: Gateway;
   readonly tethers: ReadonlyMap<string, Tether>;
-  readonly warnings: Warnings;
+  /** The warnings that stand at this moment, beyond those that a state tells. */
+  readonly warnings: () => readonly Warning[];
   /** The caches that the override names at this moment. */
   readonly readListed: () => readonly string[];
   /** When the daemon started, in milliseconds since the epoch. */
@@ -49,6 +49,7 @@ function report(deps: AnswerDeps, states: States): StatusReport {
     caches.set(name, {
       state,
       host: deps.config.caches[name]?.host ?? name,
+      trusted: deps.config.caches[name]?.trusted ?? false,
       link: deps.tethers.get(name)?.link() ?? null,
       listed: listed.includes(name),
       url: bareCacheUrl({ port: deps.gateway.port, name }),
@@ -58,5 +59,5 @@ function report(deps: AnswerDeps, states: States): StatusReport {
   }
   const { pid, since } = deps;
   const overridePath = deps.dirs.overrideFile;
-  return statusReport({ pid, since, caches, overridePath, listed, warnings: deps.warnings.list() });
+  return statusReport({ pid, since, caches, overridePath, listed, warnings: deps.warnings() });
 }

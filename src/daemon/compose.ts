@@ -16,6 +16,7 @@ import { createAnswerer } from "./answer.js";
 import { createController, type Controller, type Posted } from "./controller.js";
 import { createEffects } from "./effects.js";
 import { isTrustedUser } from "./local-nix.js";
+import { findInclude, includeAdvice } from "./nix-conf.js";
 import { cacheUrl, createOverrideFile, type OverrideEntry } from "./override-file.js";
 import { statusLine } from "./status.js";
 import { createNotifier, takeListenFd } from "./systemd.js";
@@ -108,7 +109,10 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
     controller,
     gateway,
     tethers,
-    warnings,
+    warnings: () => {
+      checkInclude(options, warnings);
+      return warnings.list();
+    },
     readListed: override.readListed,
     since: Date.now(),
     pid: process.pid,
@@ -124,6 +128,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
     post({ fact: event });
   };
   const netmon = startNetmon({ log, onEvent: onNetmon });
+  checkInclude(options, warnings);
   await Promise.all(names.map((cache) => controller.post({ cache, fact: { type: "due" } })));
   notifier.ready();
 
@@ -140,6 +145,13 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
       await control.close();
     },
   };
+}
+
+/** Without the include the override does nothing, and nothing else would say so. */
+function checkInclude({ dirs, env }: DaemonOptions, warnings: Warnings): void {
+  const advice = includeAdvice(findInclude(dirs, env));
+  if (advice === null) warnings.clear("override-not-included", null);
+  else warnings.raise("override-not-included", null, `${advice.text}. ${advice.remedy}`);
 }
 
 /** Nix takes keys from trusted users only, and warns anybody else at every command. */

@@ -32,9 +32,9 @@ export interface OverrideFile {
    * that a plain `include` of it stays valid. A symbolic link at the path is replaced, its target left alone.
    * @throws TetherError `override-unwritable`
    */
-  write(entries: readonly OverrideEntry[]): void;
+  readonly write: (entries: readonly OverrideEntry[]) => void;
   /** The names of the caches that the file on disk lists now; none where there is no readable file. */
-  readListed(): string[];
+  readonly readListed: () => string[];
 }
 
 const header = `# Written by nix-tether: the caches that are in reach at this moment. Changes made here are lost.

@@ -4,7 +4,6 @@ import type { Config } from "../config/schema.js";
 import type { Dirs } from "../config/dirs.js";
 import type { Logger } from "pino";
 import { startDaemon } from "./compose.js";
-import { findInclude } from "./nix-conf.js";
 
 /** Runs until SIGTERM or SIGINT; resolves to the exit code. Rejects with a TetherError when it can not start. */
 export async function runDaemon(options: {
@@ -13,11 +12,10 @@ export async function runDaemon(options: {
   readonly log: Logger;
   readonly env: NodeJS.ProcessEnv;
 }): Promise<number> {
-  const { config, dirs, log, env } = options;
+  const { config, log } = options;
   const signal = nextSignal();
   const daemon = await startDaemon(options);
   log.info({ caches: Object.keys(config.caches).join(",") || "none" }, "nix-tether is running");
-  sayInclude(dirs, env, log);
   log.info({ signal: await signal }, "stopping");
   await daemon.stop();
   log.info("stopped");

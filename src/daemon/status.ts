@@ -8,6 +8,8 @@ import type { SshLink } from "../link/link.js";
 /** All that is known of one cache at a moment. */
 export interface CacheFacts {
   readonly host: string;
+  /** Whether its unsigned paths are accepted. */
+  readonly trusted: boolean;
   readonly state: CacheState;
   readonly link: SshLink | null;
   readonly listed: boolean;
@@ -28,7 +30,10 @@ export interface ReportFacts {
 /** `status --json`, version 1. */
 export function statusReport(facts: ReportFacts): StatusReport {
   const caches = [...facts.caches].map(([name, cache]) => [name, cacheStatus(cache)] as const);
-  const failures = [...facts.caches].flatMap(([name, { state }]) => failureWarning(name, state));
+  const told = [...facts.caches].flatMap(([name, cache]) => [
+    ...failureWarning(name, cache.state),
+    ...unsignedWarning(name, cache),
+  ]);
   return {
     version: 1,
     pid: facts.pid,
@@ -36,7 +41,7 @@ export function statusReport(facts: ReportFacts): StatusReport {
     caches: Object.fromEntries(caches),
     override: { path: facts.overridePath, listed: [...facts.listed] },
     uploads: { waiting: 0, uploaded: 0, failed: 0 },
-    warnings: [...failures, ...facts.warnings],
+    warnings: [...told, ...facts.warnings],
   };
 }
 
@@ -66,6 +71,17 @@ function failureWarning(cache: string, state: CacheState): Warning[] {
   const { code, text, remedy } = state.failure;
   const sentence = remedy === undefined ? text : `${text}. ${remedy}`;
   return [{ code, cache, text: sentence, since: iso(state.since) }];
+}
+
+function unsignedWarning(cache: string, facts: CacheFacts): Warning[] {
+  const count = facts.stats.unsigned;
+  if (facts.trusted || count === 0) return [];
+  const paths = count === 1 ? "1 path" : `${count} paths`;
+  const text =
+    `${paths} of ${cache} carry no signature, and Nix ignores them. Set secret-key-files in the nix.conf of ` +
+    `${facts.host}, sign what is there with \`nix store sign --all\`, or set trusted = true for ${cache} if you are a ` +
+    `trusted user of Nix.`;
+  return [{ code: "unsigned-paths", cache, text, since: iso(facts.state.since) }];
 }
 
 function cacheStatus(cache: CacheFacts): CacheStatus {

@@ -24,14 +24,17 @@ const schedules: Readonly<Record<string, Schedule>> = {
   "agent-missing": agent,
   "agent-empty": agent,
   "agent-locked": agent,
+  "agent-failed": agent,
   "agent-refused": refused,
+  "no-identity": agent,
   "auth-failed": refused,
   "host-key-unknown": refused,
   "host-key-changed": refused,
   "host-key-revoked": refused,
   "key-encrypted": refused,
-  "key-unreadable": refused,
+  "identity-missing": refused,
   "proxy-unsupported": refused,
+  "ssh-keygen-missing": refused,
 };
 
 /** Up to this share of the delay is added or taken away. */

@@ -19,7 +19,7 @@ const network = (state: NetworkState, changed = true): Fact => ({
   changed,
   cause: "test",
 });
-const failure = { code: "refused", text: "connection refused", remedy: undefined };
+const failure = { code: "unreachable", text: "connection refused", remedy: undefined };
 
 /** The state after a list of facts, from the beginning. */
 function after(...facts: Fact[]): CacheState {
@@ -210,5 +210,5 @@ it("does not hammer a machine that refuses us, but looks often for a key that th
   expect(delayOf("auth-failed")).toBe(15_000);
   expect(delayOf("host-key-changed")).toBe(15_000);
   expect(delayOf("agent-empty")).toBe(5_000);
-  expect(delayOf("refused")).toBe(500);
+  expect(delayOf("unreachable")).toBe(500);
 });
