@@ -1,0 +1,160 @@
+// The compiled program as a process of its own: exit codes, what it loads, how it ends.
+
+import { execFile, spawn } from "node:child_process";
+import { once } from "node:events";
+import { copyFileSync, mkdirSync, writeFileSync } from "node:fs";
+import path from "node:path";
+import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
+import { serveControl } from "../../src/control/server.js";
+import { compileProgram, type Program } from "../support/compile.js";
+import { silentLog } from "../support/silent-log.js";
+import { cacheStatus, statusReport } from "../support/status-report.js";
+import { temporaryFolder } from "../support/temp-folder.js";
+
+let program: Program;
+
+beforeAll(async () => {
+  program = await compileProgram("src/main.ts");
+  const root = path.dirname(path.dirname(program.file));
+  copyFileSync(new URL("../../package.json", import.meta.url), path.join(root, "package.json"));
+}, 120_000);
+
+afterAll(() => program.remove());
+
+/** Prints the address of every module that is loaded, on stderr, each behind "LOADED ". */
+const tracer = `data:text/javascript,${encodeURIComponent(`
+  import { register } from "node:module";
+  register("data:text/javascript," + encodeURIComponent(\`
+    import { writeSync } from "node:fs";
+    export async function load(url, context, next) {
+      writeSync(2, "LOADED " + url + "\\\\n");
+      return next(url, context);
+    }
+  \`));
+`)}`;
+
+interface Result {
+  readonly code: number | null;
+  readonly out: string;
+  readonly err: string;
+}
+
+function start(root: string, argv: readonly string[], node: readonly string[] = []): Promise<Result> {
+  const env = { PATH: process.env["PATH"], HOME: root, XDG_RUNTIME_DIR: root };
+  return new Promise((resolve) => {
+    const child = execFile(
+      process.execPath,
+      [...node, program.file, ...argv],
+      { env },
+      (_error, out, err) => {
+        resolve({ code: child.exitCode, out, err });
+      },
+    );
+  });
+}
+
+async function daemonIn(root: string): Promise<void> {
+  const server = await serveControl({
+    path: path.join(root, "nix-tether/control.sock"),
+    handle: async () => ({ ok: true, status: statusReport({ pi: cacheStatus("pi") }) }),
+    log: silentLog,
+  });
+  onTestFinished(() => server.close());
+}
+
+/** The packages that a command has loaded. */
+async function packagesOf(root: string, ...argv: string[]): Promise<string[]> {
+  const { err } = await start(root, argv, ["--import", tracer]);
+  expect(err).toContain("LOADED file:");
+  const names = [...err.matchAll(/^LOADED .*\/node_modules\/((?:@[^/]+\/)?[^/]+)/gm)].map(
+    ([, name]) => name ?? "",
+  );
+  return [...new Set(names)];
+}
+
+test("status answers without loading a single package", async () => {
+  const root = temporaryFolder();
+  await daemonIn(root);
+  expect(await start(root, ["status", "--json"])).toEqual({
+    code: 0,
+    out: `${JSON.stringify(statusReport({ pi: cacheStatus("pi") }), null, 2)}\n`,
+    err: "",
+  });
+  for (const words of [["status"], ["status", "--json"], ["status", "--quiet"]]) {
+    expect(await packagesOf(root, ...words)).toEqual([]);
+  }
+}, 60_000);
+
+test("status in its other forms loads the command line parser, and nothing of the daemon", async () => {
+  const root = temporaryFolder();
+  await daemonIn(root);
+  const packages = await packagesOf(root, "status", "pi");
+  expect(packages).toContain("yargs");
+  for (const heavy of ["ssh2", "bonjour-service", "dbus-next", "pino", "zod", "smol-toml"]) {
+    expect(packages).not.toContain(heavy);
+  }
+}, 60_000);
+
+test("the shortcuts end as the full command line does", async () => {
+  const root = temporaryFolder();
+  const expected = {
+    code: 4,
+    out: "",
+    err: expect.stringMatching(/^nix-tether: no daemon is running\nStart it/) as string,
+  };
+  for (const words of [["status"], ["status", "--json"], ["status", "--quiet"], ["status", "pi"]]) {
+    expect(await start(root, words)).toEqual(expected);
+  }
+  expect(await start(root, ["status --json"])).toMatchObject({ code: 2 });
+}, 60_000);
+
+test("the version is the package's, and a wrong configuration ends with 2", async () => {
+  const root = temporaryFolder();
+  expect(await start(root, ["--version"])).toMatchObject({
+    code: 0,
+    out: expect.stringMatching(/^\d+\.\d+\.\d+\n$/) as string,
+  });
+  mkdirSync(path.join(root, ".config/nix-tether"), { recursive: true });
+  writeFileSync(path.join(root, ".config/nix-tether/config.toml"), "cache = 1");
+  expect(await start(root, ["run"])).toMatchObject({
+    code: 2,
+    err: expect.stringContaining('line 1: cache: unknown key, did you mean "caches"?') as string,
+  });
+}, 60_000);
+
+test("an interrupted --watch ends by itself with the code of what it saw", async () => {
+  const root = temporaryFolder();
+  await daemonIn(root);
+  const env = { HOME: root, XDG_RUNTIME_DIR: root };
+  const child = spawn(process.execPath, [program.file, "status", "--watch"], {
+    env,
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  onTestFinished(() => void child.kill("SIGKILL"));
+  await once(child.stdout, "data");
+  child.kill("SIGINT");
+  expect(await once(child, "exit")).toEqual([0, null]);
+}, 60_000);
+
+test("a --watch whose reader has gone ends", async () => {
+  const root = temporaryFolder();
+  const env = { HOME: root, XDG_RUNTIME_DIR: root };
+  let changes = 0;
+  const server = await serveControl({
+    path: path.join(root, "nix-tether/control.sock"),
+    handle: async () => ({
+      ok: true,
+      status: statusReport({ pi: cacheStatus("pi", { lookups: changes++ }) }),
+    }),
+    log: silentLog,
+  });
+  onTestFinished(() => server.close());
+  const child = spawn(process.execPath, [program.file, "status", "--watch"], {
+    env,
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  onTestFinished(() => void child.kill("SIGKILL"));
+  await once(child.stdout, "data");
+  child.stdout.destroy();
+  expect(await once(child, "exit")).toEqual([0, null]);
+}, 60_000);

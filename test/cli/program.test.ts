@@ -1,0 +1,322 @@
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import path from "node:path";
+import { describe, expect, onTestFinished, test } from "vitest";
+import type { CliContext } from "../../src/cli/context.js";
+import { runProgram } from "../../src/cli/program.js";
+import type { ControlReply, ControlRequest, StatusReport } from "../../src/control/messages.js";
+import { serveControl } from "../../src/control/server.js";
+import { silentLog } from "../support/silent-log.js";
+import { brokenStatus, cacheStatus, reportTime, statusReport } from "../support/status-report.js";
+import { temporaryFolder } from "../support/temp-folder.js";
+
+interface Shell {
+  readonly root: string;
+  readonly env: NodeJS.ProcessEnv;
+  run(...argv: string[]): Promise<{ code: number; out: string; err: string }>;
+}
+
+/** A place of its own to run commands in, as a terminal of this width if one is given. */
+function shell(terminal: { columns?: number; interrupted?: AbortSignal; onWrite?: () => void } = {}): Shell {
+  const root = temporaryFolder();
+  const env = { HOME: root, XDG_RUNTIME_DIR: root, XDG_CONFIG_HOME: path.join(root, "config") };
+  const run = async (...argv: string[]): Promise<{ code: number; out: string; err: string }> => {
+    let out = "";
+    let err = "";
+    const context: CliContext = {
+      env,
+      stdout: {
+        write: (text) => {
+          out += text;
+          terminal.onWrite?.();
+        },
+        ...(terminal.columns === undefined ? {} : { isTTY: true, columns: terminal.columns, rows: 10 }),
+      },
+      stderr: {
+        write: (text) => {
+          err += text;
+          terminal.onWrite?.();
+        },
+      },
+      now: () => reportTime,
+      interrupted: () => terminal.interrupted ?? new AbortController().signal,
+    };
+    const code = await runProgram(argv, context);
+    return { code, out, err };
+  };
+  return { root, env, run };
+}
+
+/** A daemon as the commands see it. */
+async function daemon(
+  { root }: Shell,
+  handle: (request: ControlRequest) => ControlReply | StatusReport,
+): Promise<void> {
+  const server = await serveControl({
+    path: path.join(root, "nix-tether/control.sock"),
+    handle: async (request) => {
+      const reply = handle(request);
+      return "ok" in reply ? reply : { ok: true, status: reply };
+    },
+    log: silentLog,
+  });
+  onTestFinished(() => server.close());
+}
+
+const online = statusReport({ pi: cacheStatus("pi") });
+const mixed = statusReport({ pi: cacheStatus("pi"), nas: brokenStatus("nas", "no route") });
+
+const noDaemon =
+  "nix-tether: no daemon is running\nStart it: systemctl --user start nix-tether (or: nix-tether run)\n";
+
+describe("status", () => {
+  test("is a table, and its code tells whether all that was asked about is online", async () => {
+    const here = shell();
+    await daemon(here, () => mixed);
+    expect(await here.run("status")).toEqual({
+      code: 3,
+      err: "",
+      out: `\
+CACHE  STATE    FOR     WHERE              VIA     IN NIX  GIVEN
+pi     online   2 h     192.168.1.20       socket  yes     12 of 40 paths, 34.5 MiB
+nas    waiting  10 min  raspberrypi.local  -       no      nothing yet
+    no route (next try in 40 s)
+`,
+    });
+    expect(await here.run("status", "pi")).toMatchObject({ code: 0 });
+    expect(await here.run("status", "nas", "--quiet")).toEqual({ code: 3, out: "", err: "" });
+  });
+
+  test("in JSON is the report to the letter", async () => {
+    const here = shell();
+    await daemon(here, () => mixed);
+    expect(await here.run("status", "--json")).toEqual({
+      code: 3,
+      out: `${JSON.stringify(mixed, null, 2)}\n`,
+      err: "",
+    });
+  });
+
+  test("without caches is well", async () => {
+    const here = shell();
+    await daemon(here, () => statusReport({}));
+    expect(await here.run("status")).toEqual({ code: 0, out: "No caches are configured.\n", err: "" });
+  });
+
+  test("of an unknown cache names the known ones", async () => {
+    const here = shell();
+    await daemon(here, () => mixed);
+    expect(await here.run("status", "nsa")).toEqual({
+      code: 2,
+      out: "",
+      err: "nix-tether: there is no cache named nsa, did you mean nas?\nThe caches are: pi, nas\n",
+    });
+    expect(await here.run("status", "constructor")).toMatchObject({ code: 2 });
+  });
+
+  test.each([[], ["--json"], ["--quiet"], ["pi"]])(
+    "without a daemon says so on stderr (%j)",
+    async (...more) => {
+      expect(await shell().run("status", ...more)).toEqual({ code: 4, out: "", err: noDaemon });
+    },
+  );
+
+  test("while the daemon starts fails", async () => {
+    const here = shell();
+    await daemon(here, () => ({ ok: false, code: "starting", message: "the daemon is still starting" }));
+    expect(await here.run("status")).toEqual({
+      code: 1,
+      out: "",
+      err: "nix-tether: the daemon is still starting\n",
+    });
+  });
+
+  test("is coloured on a terminal, unless NO_COLOR is set, and fits it", async () => {
+    const here = shell({ columns: 100 });
+    await daemon(here, () => online);
+    expect((await here.run("status")).out).toContain("\u001b[32monline");
+    here.env["NO_COLOR"] = "1";
+    expect((await here.run("status")).out).toMatch(/^CACHE {2}STATE/);
+    here.env["COLUMNS"] = "40";
+    expect((await here.run("status")).out).toMatch(/^pi: online for 2 h\n/);
+  });
+});
+
+describe("status --watch", () => {
+  test("on a pipe prints again when something has changed, and ends with the last code", async () => {
+    const stop = new AbortController();
+    const here = shell({ interrupted: stop.signal });
+    const reports = [mixed, mixed, online];
+    await daemon(here, () => {
+      const next = reports.shift();
+      if (next === undefined) stop.abort();
+      return next ?? online;
+    });
+    const { code, out } = await here.run("status", "--watch");
+    expect(code).toBe(0);
+    expect(out.match(/^CACHE/gm)).toHaveLength(2);
+    expect(out.match(/no route/g)).toHaveLength(1);
+  }, 20_000);
+
+  test("on a terminal draws over itself, and bears that no daemon runs", async () => {
+    const stop = new AbortController();
+    const here = shell({ columns: 100, interrupted: stop.signal, onWrite: () => stop.abort() });
+    const { code, out, err } = await here.run("status", "--watch");
+    expect({ code, err }).toEqual({ code: 4, err: "" });
+    expect(out).toContain("\u001b[Hnix-tether: no daemon is running\u001b[K\n");
+    expect(out.endsWith("\u001b[J")).toBe(true);
+  });
+
+  test("says on stderr that no daemon runs, once, where stdout is read by a program", async () => {
+    const stop = new AbortController();
+    // Long enough after the first word for a second look, which has nothing new to say.
+    const onWrite = (): void => void setTimeout(() => stop.abort(), 1500);
+    const here = shell({ interrupted: stop.signal, onWrite });
+    expect(await here.run("status", "--watch", "--json")).toEqual({ code: 4, out: "", err: noDaemon });
+  });
+});
+
+describe("pause and resume", () => {
+  test("ask the daemon and show what follows", async () => {
+    const here = shell();
+    const asked: ControlRequest[] = [];
+    await daemon(here, (request) => {
+      asked.push(request);
+      return online;
+    });
+    expect(await here.run("pause", "pi")).toMatchObject({
+      code: 0,
+      out: expect.stringContaining("pi     online") as string,
+    });
+    expect(await here.run("resume")).toMatchObject({ code: 0 });
+    expect(asked).toEqual([
+      { command: "pause", cache: "pi" },
+      { command: "resume", cache: null },
+    ]);
+  });
+
+  test("of an unknown cache end as the daemon says", async () => {
+    const here = shell();
+    await daemon(here, () => ({
+      ok: false,
+      code: "unknown-cache",
+      message: "no cache named x; there are: pi",
+    }));
+    expect(await here.run("pause", "x")).toEqual({
+      code: 2,
+      out: "",
+      err: "nix-tether: no cache named x; there are: pi\n",
+    });
+  });
+
+  test("need a daemon", async () => {
+    expect(await shell().run("resume")).toEqual({ code: 4, out: "", err: noDaemon });
+  });
+});
+
+describe("unlist", () => {
+  const listed =
+    "extra-substituters = http://127.0.0.1:37515/pi?priority=30 http://127.0.0.1:37515/nas?priority=30\n";
+
+  test("empties the override, and is silent when that is done", async () => {
+    const here = shell();
+    const file = path.join(here.root, "config/nix/nix-tether.conf");
+    mkdirSync(path.dirname(file), { recursive: true });
+    writeFileSync(file, listed);
+    expect(await here.run("unlist")).toEqual({ code: 0, out: "unlisted pi, nas\n", err: "" });
+    expect(readFileSync(file, "utf8")).not.toContain("extra");
+    expect(await here.run("unlist")).toEqual({ code: 0, out: "", err: "" });
+  });
+
+  test("needs no file, no runtime folder and no configuration", async () => {
+    const here = shell();
+    delete here.env["XDG_RUNTIME_DIR"];
+    expect(await here.run("unlist")).toEqual({ code: 0, out: "", err: "" });
+  });
+
+  test("says when it can not", async () => {
+    const here = shell();
+    mkdirSync(path.join(here.root, "config/nix/nix-tether.conf"), { recursive: true });
+    expect(await here.run("unlist")).toMatchObject({
+      code: 1,
+      err: expect.stringMatching(
+        /^nix-tether: the override .* can not be written: it is a folder\nMake /,
+      ) as string,
+    });
+  });
+});
+
+describe("run", () => {
+  test("tells where a configuration belongs", async () => {
+    const here = shell();
+    expect(await here.run("run")).toEqual({
+      code: 2,
+      out: "",
+      err: `nix-tether: there is no configuration at ${here.root}/config/nix-tether/config.toml
+Write one there, for example:
+[caches.pi]
+host = "raspberrypi.local"
+`,
+    });
+  });
+
+  test("tells all that is wrong with it", async () => {
+    const here = shell();
+    const file = path.join(here.root, "other.toml");
+    writeFileSync(file, "[caches.pi]\nport = 0\n");
+    expect(await here.run("run", "--config", file)).toEqual({
+      code: 2,
+      out: "",
+      err: `nix-tether: ${file}: 2 problems
+  line 1: caches.pi.host: missing, expected a host name, address or ssh alias
+  line 2: caches.pi.port: found 0, expected a whole number from 1 to 65535
+`,
+    });
+  });
+});
+
+describe("the command line", () => {
+  test.each([
+    [["stats"], "unknown command: stats, did you mean status?"],
+    [["frobnicate"], "unknown command: frobnicate"],
+    [["status", "--jsn"], "unknown option: --jsn, did you mean --json?"],
+    [["run", "--cofnig=x"], "unknown option: --cofnig, did you mean --config?"],
+    [["status", "-x"], "unknown option: -x"],
+    [["--frobnicate"], "unknown option: --frobnicate"],
+    [["status", "pi", "nas"], "unexpected argument: nas"],
+    [["unlist", "pi"], "unexpected argument: pi"],
+    [["status", "--json", "--quiet"], "Arguments quiet and json are mutually exclusive"],
+    [["run", "--config"], "Not enough arguments following: config"],
+    [[], "say what to do"],
+  ])("%j", async (argv, message) => {
+    expect(await shell().run(...argv)).toEqual({
+      code: 2,
+      out: "",
+      err: `nix-tether: ${message}\nSee nix-tether --help.\n`,
+    });
+  });
+
+  test("--help names every command, and --version the package's version", async () => {
+    const { code, out, err } = await shell().run("--help");
+    expect({ code, err }).toEqual({ code: 0, err: "" });
+    expect([...out.matchAll(/^ {2}nix-tether (\w+)/gm)].map(([, name]) => name)).toEqual([
+      "run",
+      "status",
+      "unlist",
+      "pause",
+      "resume",
+      "demo",
+    ]);
+    const { version } = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8")) as {
+      version: string;
+    };
+    expect(await shell().run("--version")).toEqual({ code: 0, out: `${version}\n`, err: "" });
+  });
+
+  test("a failure shows where it came from only when debugging", async () => {
+    const here = shell();
+    here.env["NIX_TETHER_LOG"] = "debug";
+    expect((await here.run("status")).err).toMatch(
+      /^nix-tether: no daemon is running\nStart it.*\nTetherError: .*\n {4}at /,
+    );
+  });
+});
