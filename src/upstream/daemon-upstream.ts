@@ -1,0 +1,41 @@
+// A remote nix-daemon as a cache: lookups over one connection, NARs over a few others.
+
+import type { Duplex } from "node:stream";
+import type { Logger } from "pino";
+import { defaultLimits, type UpstreamLimits } from "./limits.js";
+import { createLookup } from "./lookup.js";
+import { createNarPool } from "./nar-pool.js";
+import { createOpener } from "./opener.js";
+import type { Upstream } from "./upstream.js";
+
+export interface DaemonUpstreamOptions {
+  /** A fresh byte stream to the nix-daemon, before any handshake. */
+  readonly openDaemon: () => Promise<Duplex>;
+  readonly log: Logger;
+  readonly limits?: Partial<UpstreamLimits>;
+}
+
+/**
+ * Opens nothing until it is asked, and keeps nothing open that is not used.
+ *
+ * Codes of rejections and stream errors: `timeout` (no answer to a lookup or handshake in time), `stalled` (no
+ * byte of a NAR for `stallMs`), `closed` and `truncated` (the connection was lost, or `close` was called),
+ * `not-valid` (the store cannot give that path), `nar-damaged` (on a stream: what arrives is not the NAR that was
+ * promised), `busy` (every NAR connection stands still), `daemon-error`, and those of `ProtocolError`.
+ */
+export function createDaemonUpstream(options: DaemonUpstreamOptions): Upstream {
+  const { openDaemon, log } = options;
+  const limits: UpstreamLimits = { ...defaultLimits, ...options.limits };
+  const opener = createOpener(openDaemon, limits.openMs);
+  const nars = createNarPool({ open: (signal) => opener.open("nar", signal), limits, log });
+  const lookup = createLookup({ open: () => opener.open("lookup"), narBytes: () => nars.bytes, limits, log });
+  return {
+    queryByHashPart: (hashPart, signal) => lookup.queryByHashPart(hashPart, signal),
+    openNar: (info, signal) => nars.openNar(info, signal),
+    close: () => {
+      opener.close();
+      lookup.close();
+      nars.close();
+    },
+  };
+}

@@ -1,0 +1,174 @@
+// Lookups, all over one pipelined connection, which also holds a temporary GC root for every path it told of:
+// otherwise the machine's garbage collector could take a path between its narinfo and its NAR.
+
+import type { Logger } from "pino";
+import { addTempRoot, queryPathFromHashPart, queryPathInfo } from "../protocol/operations.js";
+import type { PathInfo } from "../protocol/path-info.js";
+import { isHashPart } from "../protocol/store-path.js";
+import { TetherError, messageOf } from "../util/errors.js";
+import type { DaemonClient } from "./daemon-client.js";
+import type { UpstreamLimits } from "./limits.js";
+
+/** More roots than this are forgotten here (the daemon keeps them): a path may then be named twice. */
+const maxRoots = 50_000;
+
+export interface LookupDeps {
+  readonly open: () => Promise<DaemonClient>;
+  readonly limits: UpstreamLimits;
+  /** How many bytes of NARs have arrived: whether the link is alive when no answer comes. */
+  readonly narBytes: () => number;
+  readonly log: Logger;
+}
+
+export interface Lookup {
+  /** See `Upstream.queryByHashPart`. */
+  queryByHashPart(hashPart: string, signal: AbortSignal): Promise<PathInfo | null>;
+  close(): void;
+}
+
+interface Connection {
+  readonly client: DaemonClient;
+  readonly roots: Set<string>;
+  /** When the last root was asked for, on `performance.now()`'s clock. */
+  rootedAt: number;
+  usedAt: number;
+}
+
+export function createLookup(deps: LookupDeps): Lookup {
+  const { limits, log } = deps;
+  let current: Connection | null = null;
+  let opening: Promise<Connection> | null = null;
+  let closed = false;
+
+  const connect = async (): Promise<Connection> => {
+    const client = await deps.open();
+    const connection = { client, roots: new Set<string>(), rootedAt: -Infinity, usedAt: performance.now() };
+    if (closed) client.destroy();
+    else current = connection;
+    void client.closed.then((reason) => {
+      if (current === connection) current = null;
+      log.debug({ reason: messageOf(reason) }, "lookup connection closed");
+    });
+    closeWhenIdle(connection, limits);
+    return connection;
+  };
+  const acquire = (): Promise<Connection> => {
+    if (current !== null && current.client.failure === null) return Promise.resolve(current);
+    opening ??= connect().finally(() => {
+      opening = null;
+    });
+    return opening;
+  };
+
+  const query = async (hashPart: string, asked: Asked): Promise<PathInfo | null> => {
+    const warm = current;
+    const connection = await acquire();
+    try {
+      return await lookUp(connection, hashPart, asked, log);
+    } catch (error) {
+      // A connection that was opened before may have died unnoticed; a fresh one tells the truth.
+      if (closed || connection !== warm || connection.client.failure !== error) throw error;
+      if ((error as { code?: unknown }).code === "timeout") throw error;
+      return await lookUp(await acquire(), hashPart, asked, log);
+    }
+  };
+
+  return {
+    queryByHashPart: (hashPart, signal) => {
+      if (!isHashPart(hashPart)) return Promise.resolve(null);
+      if (signal.aborted) return Promise.reject(signal.reason as Error);
+      const asked: Asked = { client: null, answered: 0 };
+      return bounded(query(hashPart, asked), { limits, signal, narBytes: deps.narBytes }, (late) => {
+        // Answers to others show that the daemon is merely slow.
+        if (asked.client?.answered === asked.answered) asked.client.destroy(late);
+      });
+    },
+    close: () => {
+      closed = true;
+      current?.client.destroy();
+    },
+  };
+}
+
+/** Whom a lookup asked, and how many answers that one had given by then. */
+interface Asked {
+  client: DaemonClient | null;
+  answered: number;
+}
+
+async function lookUp(
+  connection: Connection,
+  hashPart: string,
+  asked: Asked,
+  log: Logger,
+): Promise<PathInfo | null> {
+  const { client, roots } = connection;
+  asked.client = client;
+  asked.answered = client.answered;
+  connection.usedAt = performance.now();
+  const path = await client.ask(queryPathFromHashPart(hashPart));
+  if (path === null) return null;
+  connection.rootedAt = performance.now();
+  if (!roots.has(path)) {
+    if (roots.size >= maxRoots) roots.clear();
+    roots.add(path);
+    // Before the question, so that what is found valid is also held.
+    client.ask(addTempRoot(path)).catch((error: unknown) => {
+      roots.delete(path);
+      log.debug({ path, reason: messageOf(error) }, "no temporary root");
+    });
+  }
+  return client.ask(queryPathInfo(path));
+}
+
+function closeWhenIdle(connection: Connection, limits: UpstreamLimits): void {
+  const { client } = connection;
+  const check = (): void => {
+    const keepUntil = Math.max(connection.usedAt + limits.idleMs, connection.rootedAt + limits.rootMs);
+    const left = client.pending > 0 ? limits.idleMs : keepUntil - performance.now();
+    if (left <= 0) return client.destroy();
+    timer = setTimeout(check, left).unref();
+  };
+  let timer = setTimeout(check, limits.idleMs).unref();
+  void client.closed.then(() => clearTimeout(timer));
+}
+
+interface Bounds {
+  readonly limits: UpstreamLimits;
+  readonly signal: AbortSignal;
+  readonly narBytes: () => number;
+}
+
+/** `promise`, or a rejection with code `timeout` or the signal's reason. */
+function bounded<T>(promise: Promise<T>, bounds: Bounds, onLate: (late: Error) => void): Promise<T> {
+  const { limits, signal } = bounds;
+  return new Promise((resolve, reject) => {
+    let periods = 0;
+    let bytes = bounds.narBytes();
+    const finish = (settle: () => void): void => {
+      clearTimeout(timer);
+      signal.removeEventListener("abort", onAbort);
+      settle();
+    };
+    const onAbort = (): void => finish(() => reject(signal.reason as Error));
+    const onPeriod = (): void => {
+      periods += 1;
+      const busy = bounds.narBytes() > bytes && periods < limits.busyLookups;
+      bytes = bounds.narBytes();
+      if (busy) {
+        timer = setTimeout(onPeriod, limits.lookupMs);
+        return;
+      }
+      const ms = periods * limits.lookupMs;
+      const late = new TetherError("timeout", `the nix-daemon did not answer a lookup within ${ms} ms`);
+      finish(() => reject(late));
+      onLate(late);
+    };
+    let timer = setTimeout(onPeriod, limits.lookupMs);
+    signal.addEventListener("abort", onAbort, { once: true });
+    promise.then(
+      (value) => finish(() => resolve(value)),
+      (error: unknown) => finish(() => reject(error as Error)),
+    );
+  });
+}

@@ -1,0 +1,136 @@
+// NARs, each over a connection of its own for as long as it lasts; connections are few, bounded and used again.
+
+import type { Readable } from "node:stream";
+import type { Logger } from "pino";
+import { addTempRoot } from "../protocol/operations.js";
+import type { PathInfo } from "../protocol/path-info.js";
+import { TetherError, messageOf } from "../util/errors.js";
+import type { DaemonClient } from "./daemon-client.js";
+import type { UpstreamLimits } from "./limits.js";
+import { createTurns, type Turns } from "./turns.js";
+
+export interface NarPoolDeps {
+  readonly open: (signal: AbortSignal) => Promise<DaemonClient>;
+  readonly limits: UpstreamLimits;
+  readonly log: Logger;
+}
+
+export interface NarPool {
+  /** See `Upstream.openNar`. The signal counts until the stream is given; then the stream is to be destroyed. */
+  openNar(info: PathInfo, signal: AbortSignal): Promise<Readable>;
+  /** Bytes of NARs that have arrived so far. */
+  readonly bytes: number;
+  close(): void;
+}
+
+export function createNarPool(deps: NarPoolDeps): NarPool {
+  const { limits, log } = deps;
+  const idle: { client: DaemonClient; timer: NodeJS.Timeout }[] = [];
+  const inUse = new Set<DaemonClient>();
+  let bytes = 0;
+  let closed = false;
+  const turns: Turns = createTurns({
+    places: limits.narConnections,
+    waitMs: limits.turnMs,
+    progress: () => bytes,
+  });
+
+  const keep = (client: DaemonClient): void => {
+    if (closed) return client.destroy();
+    if (client.failure !== null) return;
+    const entry = { client, timer: setTimeout(() => client.destroy(), limits.idleMs).unref() };
+    idle.push(entry);
+    void client.closed.then(() => {
+      clearTimeout(entry.timer);
+      const at = idle.indexOf(entry);
+      if (at >= 0) idle.splice(at, 1);
+    });
+  };
+  /** The connection that was used last: the others may then grow old and be closed. */
+  const takeIdle = (): DaemonClient | null => {
+    for (let entry = idle.pop(); entry !== undefined; entry = idle.pop()) {
+      clearTimeout(entry.timer);
+      if (entry.client.failure === null) return entry.client;
+    }
+    return null;
+  };
+
+  /** `free` is called when the stream that was given has ended or was destroyed. */
+  const start = async (
+    client: DaemonClient,
+    info: PathInfo,
+    signal: AbortSignal,
+    free: () => void,
+  ): Promise<Readable> => {
+    const onAbort = (): void => client.destroy(signal.reason as Error);
+    signal.addEventListener("abort", onAbort, { once: true });
+    if (signal.aborted) onAbort();
+    inUse.add(client);
+    let given = false;
+    let ended = false;
+    const onEnd = (): void => {
+      ended = true;
+      inUse.delete(client);
+      keep(client);
+      if (given) free();
+    };
+    const onBytes = (count: number): void => {
+      clearTimeout(timer);
+      bytes += count;
+    };
+    const stalled = new TetherError("stalled", `${info.path}: the nix-daemon gives no answer`);
+    const timer = setTimeout(() => client.destroy(stalled), limits.stallMs);
+    try {
+      // Holds the path while its NAR is read. Where that fails, the NAR shows it.
+      client.ask(addTempRoot(info.path)).catch(() => undefined);
+      const { stallMs, wholeNarBytes } = limits;
+      const stream = await client.narFromPath(info, { stallMs, wholeNarBytes, onBytes }, onEnd);
+      given = true;
+      if (ended) free();
+      return stream;
+    } finally {
+      clearTimeout(timer);
+      signal.removeEventListener("abort", onAbort);
+    }
+  };
+
+  const run = async (info: PathInfo, signal: AbortSignal, free: () => void): Promise<Readable> => {
+    const warm = takeIdle();
+    if (warm !== null) {
+      try {
+        return await start(warm, info, signal, free);
+      } catch (error) {
+        if (warm.failure !== error || !isLoss(error) || signal.aborted || closed) throw error;
+        log.debug({ reason: messageOf(error) }, "an unused connection had died; opening another");
+      }
+    }
+    return start(await deps.open(signal), info, signal, free);
+  };
+
+  return {
+    get bytes() {
+      return bytes;
+    },
+    openNar: async (info, signal) => {
+      if (closed) throw new TetherError("closed", "the cache was closed");
+      const free = await turns.take(signal);
+      try {
+        signal.throwIfAborted();
+        return await run(info, signal, free);
+      } catch (error) {
+        free();
+        throw error;
+      }
+    },
+    close: () => {
+      closed = true;
+      turns.close();
+      for (const { client } of idle) client.destroy();
+      for (const client of inUse) client.destroy();
+    },
+  };
+}
+
+function isLoss(error: unknown): boolean {
+  return error instanceof TetherError && (error.code === "closed" || error.code === "truncated");
+}
