@@ -40,6 +40,6 @@ export function appearance(context: CliContext): { colour: boolean; width: numbe
   const { env, stdout } = context;
   if (stdout.isTTY !== true) return { colour: false, width: Infinity };
   const wanted = Number(env["COLUMNS"]);
-  const width = Number.isInteger(wanted) && wanted > 0 ? wanted : (stdout.columns ?? 80);
+  const width = Number.isInteger(wanted) && wanted > 0 ? wanted : stdout.columns || 80;
   return { colour: (env["NO_COLOR"] ?? "") === "" && env["TERM"] !== "dumb", width: Math.max(width, 20) };
 }

@@ -33,7 +33,7 @@ function program(
   context: CliContext,
   ends: (end: Promise<number>) => Promise<void>,
 ): Argv {
-  const width = context.stdout.isTTY === true ? (context.stdout.columns ?? 80) : 100;
+  const width = context.stdout.isTTY === true ? context.stdout.columns || 80 : 100;
   return yargs()
     .scriptName("nix-tether")
     .locale("en")

@@ -70,7 +70,7 @@ export function statusText(
     const status = report.caches[name];
     if (status === undefined) return [];
     const own = warnings.filter(({ cache }) => cache === name);
-    const notes = [...reasonNote(status, own, told, now), ...unsignedNote(status, own)];
+    const notes = reasonNote(status, own, told, now);
     return [{ state: status.state, cells: cellsOf(name, status, now), notes }];
   });
   const standing = warnings.filter((warning) => !told.has(warning));
@@ -170,12 +170,4 @@ function reasonNote(
 
 function inTime(ms: number): string {
   return ms < 1000 ? "now" : `in ${duration(ms)}`;
-}
-
-/** Left out where the daemon has raised the matter itself. */
-function unsignedNote({ unsigned }: CacheStatus, warnings: readonly Warning[]): string[] {
-  if (unsigned === 0 || warnings.some(({ code }) => code.startsWith("unsigned"))) return [];
-  const what = unsigned === 1 ? "1 path has no signature" : `${unsigned} paths have no signature`;
-  const cure = "sign on the machine (secret-key-files, nix store sign), or set trusted = true for this cache";
-  return [`${what}, and Nix ignores what is not signed: ${cure}`];
 }

@@ -81,7 +81,12 @@ async function watch(context: CliContext, args: StatusArguments, controlSocket: 
 
 /** Over what was drawn before, without clearing it first: that would flicker. */
 function draw(context: CliContext, text: string): void {
-  const lines = text.split("\n").slice(0, Math.max(1, (context.stdout.rows ?? 24) - 1));
+  // Some terminals say that they have no lines at all.
+  const height = context.stdout.rows || 24;
+  const lines = text
+    .trimEnd()
+    .split("\n")
+    .slice(0, Math.max(1, height - 1));
   context.stdout.write(`\u001b[H${lines.map((line) => `${line}\u001b[K\n`).join("")}\u001b[J`);
 }
 

@@ -16,7 +16,9 @@ interface Shell {
 }
 
 /** A place of its own to run commands in, as a terminal of this width if one is given. */
-function shell(terminal: { columns?: number; interrupted?: AbortSignal; onWrite?: () => void } = {}): Shell {
+function shell(
+  terminal: { columns?: number; rows?: number; interrupted?: AbortSignal; onWrite?: () => void } = {},
+): Shell {
   const root = temporaryFolder();
   const env = { HOME: root, XDG_RUNTIME_DIR: root, XDG_CONFIG_HOME: path.join(root, "config") };
   const run = async (...argv: string[]): Promise<{ code: number; out: string; err: string }> => {
@@ -29,7 +31,9 @@ function shell(terminal: { columns?: number; interrupted?: AbortSignal; onWrite?
           out += text;
           terminal.onWrite?.();
         },
-        ...(terminal.columns === undefined ? {} : { isTTY: true, columns: terminal.columns, rows: 10 }),
+        ...(terminal.columns === undefined
+          ? {}
+          : { isTTY: true, columns: terminal.columns, rows: terminal.rows ?? 10 }),
       },
       stderr: {
         write: (text) => {
@@ -142,6 +146,18 @@ nas    waiting  10 min  raspberrypi.local  -       no      nothing yet
 });
 
 describe("status --watch", () => {
+  test.each([
+    [0, 3],
+    [3, 2],
+  ])("on a terminal of %d lines shows %d", async (rows, count) => {
+    const stop = new AbortController();
+    const here = shell({ columns: 100, rows, interrupted: stop.signal, onWrite: () => stop.abort() });
+    await daemon(here, () => statusReport({ pi: cacheStatus("pi"), nas: cacheStatus("nas") }));
+    const { code, out } = await here.run("status", "--watch");
+    expect(code).toBe(0);
+    expect(out.split("\u001b[K\n")).toHaveLength(count + 1);
+  });
+
   test("on a pipe prints again when something has changed, and ends with the last code", async () => {
     const stop = new AbortController();
     const here = shell({ interrupted: stop.signal });

@@ -31,7 +31,6 @@ const full = statusReport(
       lookups: 1,
       hits: 1,
       narBytes: 512,
-      unsigned: 3,
     }),
     shed: brokenStatus("shed", "paused by you", { state: "paused", host: "shed.local", retryAt: null }),
   },
@@ -70,7 +69,6 @@ attic  connecting  2 s     attic                -       no      nothing yet
 nas    waiting     10 min  nas.local            -       no      nothing yet
     the host key of nas.local is not known. Connect once with ssh nas.local and check it. (next try in 40 s)
 old    online      2 h     [fe80::1%eth0]:2222  stdio   yes     1 of 1 path, 512 B
-    3 paths have no signature, and Nix ignores what is not signed: sign on the machine (secret-key-files, nix store sign), or set trusted = true for this cache
 shed   paused      10 min  shed.local           -       no      nothing yet
     paused by you
 
@@ -121,11 +119,6 @@ old: online for 2 h
   at [fe80::1%eth0]:2222, by stdio
   in Nix: yes
   given: 1 of 1 path, 512 B
-  3 paths have no signature, and Nix
-  ignores what is not signed: sign on
-  the machine (secret-key-files, nix
-  store sign), or set trusted = true for
-  this cache
 shed: paused for 10 min
   at shed.local
   in Nix: no
@@ -151,15 +144,6 @@ test("colours change nothing but the colour", () => {
 
 test("no caches", () => {
   expect(shown(statusReport({}))).toBe("No caches are configured.\n");
-});
-
-test("a warning about unsigned paths takes the place of our own note", () => {
-  const text = "paths of pi are not signed";
-  const report = statusReport(
-    { pi: cacheStatus("pi", { unsigned: 3 }) },
-    { warnings: [{ code: "unsigned", cache: "pi", text, since: "2026-11-22T09:00:00.000Z" }] },
-  );
-  expect(shown(report).match(/signed/g)).toHaveLength(1);
 });
 
 test("what a machine says of itself can not draw on the screen", () => {
