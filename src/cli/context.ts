@@ -1,7 +1,7 @@
 // What a command may touch of the world: its environment, its two streams, the time, an interruption.
 
 /** The parts of a writable stream that commands use. */
-export interface Output {
+interface Output {
   write(text: string): unknown;
   readonly isTTY?: boolean;
   /** The width of a terminal, in characters. */

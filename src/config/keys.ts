@@ -5,7 +5,7 @@ import { z } from "zod";
 import { configSchema } from "./schema.js";
 
 /** Stands in a key path for the name that the user chooses, as in `caches.NAME.host`. */
-export const anyName = "NAME";
+const anyName = "NAME";
 
 /** One documented key. */
 export interface ConfigKey {
