@@ -28,9 +28,12 @@ export async function compileProgram(source: string): Promise<Program> {
     files: [join(repository, source)],
   };
   await writeFile(join(folder, "tsconfig.json"), JSON.stringify(config));
-  await run(join(repository, "node_modules/.bin/tsc"), ["-p", folder]);
-  return {
-    file: join(folder, source.replace(/\.ts$/, ".js")),
-    remove: () => rm(folder, { recursive: true, force: true }),
-  };
+  const remove = (): Promise<void> => rm(folder, { recursive: true, force: true });
+  try {
+    await run(join(repository, "node_modules/.bin/tsc"), ["-p", folder]);
+  } catch (error) {
+    await remove();
+    throw error;
+  }
+  return { file: join(folder, source.replace(/\.ts$/, ".js")), remove };
 }
