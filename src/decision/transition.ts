@@ -30,7 +30,12 @@ export function transition(state: CacheState, fact: Fact, moment: Moment): Cache
       return onNews(state, fact, moment);
     case "due":
       return isResting(state) ? startLook(state, moment) : state;
-    default:
+    case "found":
+    case "absent":
+    case "connected":
+    case "failed":
+    case "closed":
+    case "probed":
       return fact.attempt === state.attempt ? onReport(state, fact, moment) : state;
   }
 }

@@ -12,7 +12,7 @@ import { createSleepGuard } from "./netmon/sleep-guard.js";
 import { takeSleepLock } from "./netmon/sleep-lock.js";
 import { createWakeWatch } from "./netmon/wake.js";
 
-export { type NetworkInterface, type NetworkState, readNetworkState } from "./netmon/network-state.js";
+export type { NetworkState } from "./netmon/network-state.js";
 
 /** Milliseconds between comparisons where nobody tells of changes. */
 const compareEvery = 2_000;
