@@ -1,6 +1,7 @@
 // Which keys are offered to sshd, in which order: a pure choice from what the agent and the key files hold.
 
 import type { ParsedKey } from "ssh2";
+import { printable } from "../util/printable.js";
 import type { AgentKey } from "./agent.js";
 import { fingerprint } from "./host-key.js";
 import type { KeyFile } from "./key-files.js";
@@ -34,7 +35,7 @@ export function planAttempts(input: PlanInput): Attempt[] {
     kind: "agent",
     key,
     socket: agent?.socket ?? "",
-    label: `${fingerprint(key.getPublicSSH())} (${comment === "" ? "agent" : `agent: ${comment}`})`,
+    label: `${fingerprint(key.getPublicSSH())} (${comment === "" ? "agent" : `agent: ${printable(comment)}`})`,
   }));
   const held = new Set(agentAttempts.map((attempt) => idOf(attempt.key)));
   const fileAttempts = files.flatMap((file): Attempt[] => {

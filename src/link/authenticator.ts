@@ -17,7 +17,7 @@ export interface AuthRecord {
   readonly offered: Attempt[];
   /** Keys that sshd would have taken, but for which the agent did not sign. */
   readonly unsigned: { readonly attempt: Attempt; readonly why: string }[];
-  /** The methods that sshd still takes, once it has refused one. */
+  /** The methods that sshd takes, once it has said so. */
   methods: readonly string[] | null;
   /** sshd took a key and wants something else besides. */
   partial: boolean;
@@ -39,31 +39,44 @@ export function createAuthenticator(
 ): Authenticator {
   const record: AuthRecord = { offered: [], unsigned: [], methods: null, partial: false };
   const queue = [...attempts];
+  let asked = false;
   const handler: AuthHandlerMiddleware = (methods, partial, next) => {
-    // Null before the first answer, whatever the declaration says.
-    const left = methods as readonly string[] | null;
-    record.methods = left ?? record.methods;
-    record.partial = partial === true;
-    const attempt = left === null || left.includes("publickey") ? queue.shift() : undefined;
+    // As ssh does, ask first which methods there are: ssh2 does not tell what it learns while it tries an agent's key.
+    if (!asked) {
+      asked = true;
+      next("none");
+      return;
+    }
+    record.methods = methods;
+    record.partial ||= partial;
+    const attempt = methods.includes("publickey") ? queue.shift() : undefined;
     if (attempt === undefined) {
       // Declared only for methods, but false is how ssh2 is told that there are no more.
       (next as unknown as (method: false) => void)(false);
       return;
     }
     record.offered.push(attempt);
-    next(methodFor(user, attempt, onSigning, (why) => record.unsigned.push({ attempt, why })));
+    next(
+      methodFor(user, attempt, {
+        onSigning,
+        // sshd asks only for keys that it would take, so a key that was signed with and still did not do is a part.
+        onSigned: () => (record.partial = true),
+        onRefused: (why) => record.unsigned.push({ attempt, why }),
+      }),
+    );
   };
   return { handler, record };
 }
 
-function methodFor(
-  username: string,
-  attempt: Attempt,
-  onSigning: (busy: boolean) => void,
-  onRefused: (why: string) => void,
-): AnyAuthMethod {
+interface SignEvents {
+  readonly onSigning: (busy: boolean) => void;
+  readonly onSigned: () => void;
+  readonly onRefused: (why: string) => void;
+}
+
+function methodFor(username: string, attempt: Attempt, events: SignEvents): AnyAuthMethod {
   if (attempt.kind === "agent") {
-    return { type: "agent", username, agent: new AgentWithOneKey(attempt, onSigning, onRefused) };
+    return { type: "agent", username, agent: new AgentWithOneKey(attempt, events) };
   }
   // A parsed key passes where a key's text is declared.
   return { type: "publickey", username, key: attempt.key };
@@ -72,18 +85,12 @@ function methodFor(
 /** Shows ssh2 a single key, so that every offer is ours to order, count and name. */
 class AgentWithOneKey extends ssh2.BaseAgent<ParsedKey> {
   readonly #attempt: Attempt & { kind: "agent" };
-  readonly #onSigning: (busy: boolean) => void;
-  readonly #onRefused: (why: string) => void;
+  readonly #events: SignEvents;
 
-  constructor(
-    attempt: Attempt & { kind: "agent" },
-    onSigning: (busy: boolean) => void,
-    onRefused: (why: string) => void,
-  ) {
+  constructor(attempt: Attempt & { kind: "agent" }, events: SignEvents) {
     super();
     this.#attempt = attempt;
-    this.#onSigning = onSigning;
-    this.#onRefused = onRefused;
+    this.#events = events;
   }
 
   override getIdentities(callback: (error?: Error | null, keys?: ParsedKey[]) => void): void {
@@ -105,14 +112,16 @@ class AgentWithOneKey extends ssh2.BaseAgent<ParsedKey> {
   }
 
   async #sign(key: ParsedKey, data: Buffer, flags: SignFlags): Promise<Buffer> {
-    this.#onSigning(true);
+    this.#events.onSigning(true);
     try {
-      return await signData(this.#attempt.socket, key.getPublicSSH(), data, flags, SIGN_MS);
+      const signature = await signData(this.#attempt.socket, key.getPublicSSH(), data, flags, SIGN_MS);
+      this.#events.onSigned();
+      return signature;
     } catch (error) {
-      this.#onRefused(messageOf(error));
+      this.#events.onRefused(messageOf(error));
       throw error;
     } finally {
-      this.#onSigning(false);
+      this.#events.onSigning(false);
     }
   }
 }

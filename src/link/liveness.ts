@@ -4,13 +4,13 @@
 import type { Socket } from "node:net";
 
 /** How often ssh2 asks sshd for an answer, in milliseconds. */
-export const KEEPALIVE_MS = 3_000;
+export const KEEPALIVE_MS = 2_500;
 
-// With nothing heard for two whole intervals at least one question has gone unanswered for 3 s; the link is given up
-// 6 to 9 s after its last byte. Counting ticks rather than time gives a link that slept with the laptop its chance.
+// With nothing heard for two whole intervals at least one question has gone unanswered for 2.5 s; the link is given
+// up 5 to 7.5 s after its last byte. Counting ticks rather than time gives a link that slept with the laptop its chance.
 const SILENT_TICKS = 2;
 
-/** Calls `onDead` once when nothing has arrived for 6 to 9 s. Returns the function that stops watching. */
+/** Calls `onDead` once when nothing has arrived for 5 to 7.5 s. Returns the function that stops watching. */
 export function watchLiveness(socket: Pick<Socket, "bytesRead">, onDead: () => void): () => void {
   let heard = socket.bytesRead;
   let silent = 0;

@@ -4,7 +4,7 @@ import type { Socket } from "node:net";
 import ssh2 from "ssh2";
 import type { Client } from "ssh2";
 import { TetherError } from "../util/errors.js";
-import { printable } from "../util/printable.js";
+import { brief } from "./brief.js";
 import type { Attempt } from "./auth-plan.js";
 import { authError, createAuthenticator, SIGN_MS } from "./authenticator.js";
 import type { Dialled } from "./dial.js";
@@ -92,9 +92,9 @@ export function openSession(dialled: Dialled, options: SessionOptions): Promise<
       // The authenticator has noted it, and ssh2 goes on with the next key.
       if (error.level === "agent") return;
       if (denied !== null) fail(new SessionError(denied, false));
-      else if (auth.record.offered.length > 0 && isRefusal(error)) {
+      else if (auth.record.methods !== null && isRefusal(error)) {
         fail(new SessionError(authError(auth.record, options.login, options.note), true));
-      } else failWith("ssh-failed", `SSH with ${at}: ${printable(error.message)}`);
+      } else failWith("ssh-failed", `SSH with ${at}: ${brief(error.message)}`);
     };
     // ssh2 may report one failure twice, and a later one at any time.
     client.on("error", onError);

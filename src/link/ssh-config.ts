@@ -155,7 +155,8 @@ function refuseProxy(host: string, value: string | null, keyword: string): void 
   if (value === null || value === "none") return;
   throw new TetherError(
     "proxy-unsupported",
-    `~/.ssh/config reaches ${host} through ${keyword} ${printable(value)}; nix-tether connects only directly`,
+    // The value is left out: a proxy's command line may hold a password.
+    `ssh_config reaches ${host} through a ${keyword}; nix-tether connects only directly`,
     {
       remedy:
         `Give this host a block of its own without ${keyword} in ~/.ssh/config (for example "Host ${host}-lan" ` +

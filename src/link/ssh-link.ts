@@ -3,7 +3,7 @@
 import type { Logger } from "pino";
 import { withDeadline } from "../util/abort.js";
 import { TetherError } from "../util/errors.js";
-import { printable } from "../util/printable.js";
+import { brief } from "./brief.js";
 import { Channels } from "./channels.js";
 import { dial, type Dialled, type DialFailure } from "./dial.js";
 import { gatherIdentities } from "./identities.js";
@@ -99,21 +99,25 @@ async function establish(session: Session, dialled: Dialled, args: ConnectArgs):
   };
   const lost = (why: string): void => end(new TetherError("link-lost", `the link to ${login} ended: ${why}`));
   const stopWatching = watchLiveness(socket, () => lost("it no longer answers"));
-  client.on("error", (error) => lost(printable(error.message)));
+  client.on("error", (error) => lost(brief(error.message)));
   // Without this a half-closed socket would wait for what it still has to send.
   socket.on("end", () => lost("it closed the connection"));
   const closed = new Promise<Error>((resolve) => {
-    socket.on("close", () => {
+    const onClose = (): void => {
       lost("the connection closed");
       resolve(reason ?? new Error("closed"));
-    });
+    };
+    if (socket.closed) onClose();
+    else socket.on("close", onClose);
   });
   const onAbort = (): void => end(signal.reason as Error);
   signal.addEventListener("abort", onAbort, { once: true });
   try {
-    if (socket.destroyed) lost("the connection closed");
     signal.throwIfAborted();
-    const { transport, daemon } = await chooseTransport(config, channels, args.handshake, login);
+    const { transport, daemon } = await Promise.race([
+      chooseTransport(config, channels, args.handshake, login),
+      closed.then((why) => Promise.reject(why)),
+    ]);
     if (transport === "socket") await channels.nudge();
     if (reason !== null) throw reason as Error;
     const openDaemon = (): ReturnType<SshLink["openDaemon"]> => channels.open(transport);

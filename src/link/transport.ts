@@ -4,7 +4,7 @@ import { once } from "node:events";
 import type { Duplex } from "node:stream";
 import { TetherError, messageOf } from "../util/errors.js";
 import { delay } from "../util/abort.js";
-import { printable } from "../util/printable.js";
+import { brief } from "./brief.js";
 import { STDIO_COMMAND, type Channels } from "./channels.js";
 import type { DaemonInfo, Transport } from "./link.js";
 import type { LinkConfig } from "./ssh-config.js";
@@ -53,14 +53,14 @@ async function tryTransport(
   handshake: Handshake,
 ): Promise<DaemonInfo | string> {
   const stream = await channels.open(transport).catch((error: unknown) => messageOf(error));
-  if (typeof stream === "string") return printable(stream);
+  if (typeof stream === "string") return brief(stream);
   try {
     return await handshake(stream, HANDSHAKE_MS);
   } catch (error) {
     if (transport === "stdio" && !stream.closed) {
       await Promise.race([once(stream, "close").catch(() => undefined), delay(STDERR_MS)]);
     }
-    const said = printable(stream.stderrTail);
+    const said = brief(stream.stderrTail);
     return `${transport === "stdio" ? `${STDIO_COMMAND}: ` : ""}${said === "" ? messageOf(error) : said}`;
   } finally {
     stream.destroy();
