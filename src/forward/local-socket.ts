@@ -14,7 +14,7 @@ import { joinStreams } from "./join.js";
 import { checkLength, ignoreMissing, prepareFolder, removeStale } from "./socket-path.js";
 
 /** A remote nix-daemon that takes longer to be reached is not there. */
-const openMs = 10_000;
+const defaultOpenMs = 10_000;
 /** Far more than Nix opens; a bound all the same. */
 const mostConnections = 100;
 
@@ -24,6 +24,8 @@ export interface ForwardOptions {
   /** A fresh byte stream to the remote nix-daemon. */
   readonly openDaemon: () => Promise<Duplex>;
   readonly log: Logger;
+  /** Wait for `openDaemon`, in milliseconds. */
+  readonly openMs?: number;
 }
 
 export interface Forward {
@@ -38,7 +40,7 @@ export interface Forward {
  * `socket-in-use` or `socket-listen`.
  */
 export async function openForward(options: ForwardOptions): Promise<Forward> {
-  const { path, log } = options;
+  const { path, openDaemon, log, openMs = defaultOpenMs } = options;
   checkLength(path);
   await prepareFolder(path);
   await removeStale(path);
@@ -51,9 +53,8 @@ export async function openForward(options: ForwardOptions): Promise<Forward> {
     clients.add(client);
     client.on("error", () => undefined);
     try {
-      const remote = await openBounded(options.openDaemon);
+      const remote = await openBounded(openDaemon, openMs);
       streams.add(remote);
-      if (closing !== null) remote.destroy();
       await joinStreams(client, remote).finally(() => streams.delete(remote));
     } catch (error) {
       log.warn({ socket: path, reason: messageOf(error) }, "forward cannot reach the remote nix-daemon");
@@ -122,7 +123,7 @@ async function identify(path: string): Promise<string | null> {
 }
 
 /** A stream that comes too late is closed. */
-async function openBounded(openDaemon: () => Promise<Duplex>): Promise<Duplex> {
+async function openBounded(openDaemon: () => Promise<Duplex>, ms: number): Promise<Duplex> {
   let late = false;
   const opening = openDaemon();
   opening.then(
@@ -133,7 +134,7 @@ async function openBounded(openDaemon: () => Promise<Duplex>): Promise<Duplex> {
     () => undefined,
   );
   try {
-    return await withDeadline(opening, openMs, "opening a stream to the remote nix-daemon");
+    return await withDeadline(opening, ms, "opening a stream to the remote nix-daemon");
   } catch (error) {
     late = true;
     throw error;

@@ -85,7 +85,7 @@ export async function openTransfer(request: NarRequest, client: AbortSignal): Pr
       signal,
       (late) => discard(late),
     );
-    // Between two reads nobody else listens.
+    // Known at once, also while the client keeps us from reading on.
     source.on("error", fail);
     const pieces = source[Symbol.asyncIterator]() as AsyncIterator<Buffer, undefined>;
     const first = await abortable(() => pieces.next(), signal);

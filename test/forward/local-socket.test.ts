@@ -96,6 +96,40 @@ describe("joining", () => {
     expect((await buffer(client)).equals(words)).toBe(true);
   });
 
+  test("… also when it closes both ways at once and the client is slow", async () => {
+    const words = randomBytes(3_000_000);
+    let stream: Duplex | undefined;
+    await forward(async () => {
+      stream = new Duplex({
+        allowHalfOpen: false,
+        read: () => undefined,
+        write: (_chunk, _encoding, done) => done(),
+      });
+      stream.push(words);
+      stream.push(null);
+      return stream;
+    });
+    const client = connect(false);
+    client.pause();
+    await expect.poll(() => stream?.closed).toBe(true);
+    expect((await buffer(client)).equals(words)).toBe(true);
+  });
+
+  test("a remote daemon that takes too long to open is given up, and closed when it comes", async () => {
+    let arrive = (_stream: Duplex): void => undefined;
+    const opened = await openForward({
+      path,
+      openDaemon: () => new Promise((resolve) => (arrive = resolve)),
+      log: pino({ level: "silent" }),
+      openMs: 50,
+    });
+    onTestFinished(() => opened.close());
+    await once(connect(false).resume(), "close");
+    const late = new PassThrough();
+    arrive(late);
+    await expect.poll(() => late.destroyed).toBe(true);
+  });
+
   test("the remote side's death is the client's, and the client's the remote side's", async () => {
     const remotes: net.Socket[] = [];
     const opened = await forward(await remote((socket) => void remotes.push(socket)));

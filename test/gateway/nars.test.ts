@@ -163,14 +163,18 @@ describe("an upstream that breaks", () => {
   });
 
   test("a NAR of another length than told is cut, not completed", async () => {
-    const gateway = await testGateway();
     for (const narSize of [999_999, 1_000_001]) {
+      const gateway = await testGateway();
       const upstream = fakeUpstream({ ...big, info: { ...big.info, narSize } });
       gateway.setUpstream("pi", upstream);
       const { status, cut } = await ask(gateway.port, url);
       expect([status, cut]).toEqual([200, true]);
       expect(upstream.open).toBe(0);
+      expect((await ask(gateway.port, url)).status).toBe(404);
     }
+    const gateway = await testGateway();
+    gateway.setUpstream("pi", fakeUpstream({ ...big, nar: Buffer.alloc(0) }));
+    expect((await ask(gateway.port, url)).status).toBe(404);
   });
 
   test("taken away in the middle: the connection ends at once and its stream is freed", async () => {
