@@ -122,6 +122,7 @@ in
         Environment = [ "PATH=${path}" ];
         ExecStart = "${program} run";
         ExecStopPost = "-${program} unlist";
+        SyslogIdentifier = "nix-tether";
         Restart = "on-failure";
         RestartPreventExitStatus = "2 127";
         RestartSec = "500ms";
