@@ -7,6 +7,7 @@ import type { ControlReply, ControlRequest } from "../control/messages.js";
 import { serveControl } from "../control/server.js";
 import { openForward } from "../forward/local-socket.js";
 import { openGateway, type Gateway } from "../gateway/gateway.js";
+import type { SshLink } from "../link/link.js";
 import { createDiscovery } from "../sources/discovery.js";
 import { startNetmon, type NetmonEvent } from "../sources/netmon.js";
 import { createDaemonUpstream } from "../upstream/daemon-upstream.js";
@@ -78,7 +79,12 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
       env,
       log,
       openForward,
-      openUpstream: (link) => createDaemonUpstream({ openDaemon: () => link.openDaemon(), log }),
+      openUpstream: (link) => {
+        const openDaemon = (): ReturnType<SshLink["openDaemon"]> => link.openDaemon();
+        // sshd allows ten sessions on a connection (MaxSessions); lookups, probes and uploads need theirs.
+        const limits = link.transport === "stdio" ? { narConnections: 6 } : {};
+        return createDaemonUpstream({ openDaemon, limits, log });
+      },
       handshake: handshakeDaemon,
       socketPath: dirs.cacheSocket(name),
       post: (fact) => post({ cache: name, fact }),

@@ -3,11 +3,12 @@ import type { ParsedKey } from "ssh2";
 import { describe, expect, test } from "vitest";
 import type { AgentKey } from "../../src/link/agent.js";
 import { planAttempts, type PlanInput } from "../../src/link/auth-plan.js";
+import { newKeyPair } from "../../src/demo/embedded-pi.js";
 import type { KeyFile } from "../../src/link/key-files.js";
 
 function makeKeys(count: number): ParsedKey[] {
   return Array.from({ length: count }, () => {
-    const key = ssh2.utils.parseKey(ssh2.utils.generateKeyPairSync("ed25519").private);
+    const key = ssh2.utils.parseKey(newKeyPair().privateKey);
     if (key instanceof Error) throw key;
     return key;
   });

@@ -1,4 +1,4 @@
-import ssh2 from "ssh2";
+import { newKeyPair } from "../../src/demo/embedded-pi.js";
 import { describe, expect, test } from "vitest";
 import {
   fingerprint,
@@ -11,7 +11,7 @@ import type { KnownKey } from "../../src/link/known-hosts.js";
 
 // Fixed keys; the fingerprint of the first is what `ssh-keygen -l` prints for it.
 const ED25519 = "AAAAC3NzaC1lZDI1NTE5AAAAIFoMvbqaXMPivt6qbaYWGakAbwpvM6rV+ci9lQHF0p71";
-const OTHER = ssh2.utils.generateKeyPairSync("ed25519").public.split(" ")[1] ?? "";
+const OTHER = newKeyPair().publicKey.split(" ")[1] ?? "";
 const key = Buffer.from(ED25519, "base64");
 
 function entry(blob: string, more: Partial<KnownKey> = {}): KnownKey {
