@@ -1,9 +1,8 @@
 // Records when NetworkManager announced on the laptop's system bus that a cable was pulled or plugged in.
 
-import type { ChildProcess } from "node:child_process";
 import { createInterface } from "node:readline";
 import { z } from "zod";
-import type { Lab } from "./lab.js";
+import type { Lab, Running } from "./lab.js";
 
 const carrierSignal = z.object({
   "timestamp-realtime": z.number(),
@@ -18,11 +17,11 @@ const carrierSignal = z.object({
 });
 
 export class CarrierWatch {
-  readonly #monitor: ChildProcess;
+  readonly #monitor: Running;
   readonly #seen: { carrier: boolean; at: number }[] = [];
   readonly #lab: Lab;
 
-  private constructor(lab: Lab, monitor: ChildProcess) {
+  private constructor(lab: Lab, monitor: Running) {
     this.#lab = lab;
     this.#monitor = monitor;
   }
@@ -56,7 +55,7 @@ export class CarrierWatch {
     });
   }
 
-  stop(): void {
-    this.#monitor.kill();
+  async stop(): Promise<void> {
+    await this.#monitor.stop();
   }
 }

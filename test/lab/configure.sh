@@ -26,8 +26,6 @@ configure_pi() {
   rm -f "$root"/etc/ssh/ssh_host_*
   write "$root/etc/ssh/ssh_host_ed25519_key" 600 <"$keys/pi-host"
   write "$root/etc/ssh/ssh_host_ed25519_key.pub" <"$keys/pi-host.pub"
-  # The Pi is the one that is hammered by tests; a laptop that behaves never meets these limits.
-  write "$root/etc/ssh/sshd_config.d/lab.conf" <<<"UseDNS no"
   enable_unit "$root" multi-user.target ssh.service
 
   write "$root/etc/nix/pi.secret" 600 <"$keys/pi.secret"

@@ -44,23 +44,29 @@ describe("a way to the Pi that breaks", () => {
   });
 
   it("follows the Pi to another address", async () => {
-    const move = (from: string, to: string) =>
-      lab.exec("pi", `ip addr add ${to}/24 dev eth0; ip addr del ${from}/24 dev eth0`);
-    await move("10.77.0.1", "10.77.0.9");
+    const old = (await tether.cache()).address ?? "";
+    // Every address goes, the link-local one too, by which the Pi might be reached as well.
+    const move = (ipv4: string, ipv6: string) =>
+      lab.exec(
+        "pi",
+        `ip addr flush dev eth0; ip addr add ${ipv4}/24 dev eth0; ip addr add ${ipv6}/64 dev eth0`,
+      );
+    await move("10.77.0.9", "fe80::9");
     try {
       const { path } = await build(lab, "pi", "one", "moved");
-      await tether.waitCache(
+      const moved = await tether.waitCache(
         "at another address",
-        ({ listed, address }) => listed && address !== "10.77.0.1",
+        ({ listed, address }) => listed && address !== old,
         60_000,
       );
+      expect(moved.address).toMatch(/^(10\.77\.0\.9|fe80::9%eth0)$/);
       const { log } = await build(lab, "laptop", "one", "moved");
       expect([...copiedFrom(log, "pi")]).toEqual([path]);
     } finally {
-      await move("10.77.0.9", "10.77.0.1");
+      await move("10.77.0.1", "fe80::1");
       await tether.waitCache(
-        "back at its address",
-        ({ listed, address }) => listed && address !== "10.77.0.9",
+        "at the first address",
+        ({ listed, address }) => listed && /[.:]1(%eth0)?$/.test(address ?? ""),
         60_000,
       );
     }

@@ -1,8 +1,9 @@
 // Drives the two-machine lab from a test: brings it up through lab.sh, runs commands in the machines, pulls cables.
 
-import { type ChildProcess, type ChildProcessWithoutNullStreams, spawn } from "node:child_process";
+import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
+import type { Readable } from "node:stream";
 import { fileURLToPath } from "node:url";
 import { delay, withDeadline } from "../../src/util/abort.js";
 
@@ -17,6 +18,14 @@ export interface Outcome {
   readonly code: number;
   readonly stdout: string;
   readonly stderr: string;
+}
+
+/** A command that goes on in a machine. */
+export interface Running {
+  readonly stdout: Readable;
+  readonly stderr: Readable;
+  /** Ends it; resolves when it is gone. */
+  stop(): Promise<void>;
 }
 
 export interface RunOptions {
@@ -75,12 +84,19 @@ export class Lab {
     return run(["user", host, user], commands, options);
   }
 
-  /** Starts a shell script as root that goes on until the returned process is killed or the lab ends. */
-  start(host: Host, commands: string): ChildProcessWithoutNullStreams {
-    const child = spawn(script, ["exec", host, "bash", "-c", commands]);
+  /** Starts a shell script as root that goes on until it is stopped or the lab ends. */
+  start(host: Host, commands: string): Running {
+    // Killing the way in would leave the command behind, so its life hangs on our end of its stdin.
+    const guarded = `{ ${commands}\n} </dev/null & read -r _; kill $!; wait $!`;
+    const child = spawn(script, ["exec", host, "bash", "-c", guarded]);
     child.on("error", () => undefined);
     child.stdin.on("error", () => undefined);
-    return child;
+    const closed = once(child, "close");
+    const stop = async (): Promise<void> => {
+      child.stdin.end();
+      await withDeadline(closed, 10_000, `stopping ${commands}`);
+    };
+    return { stdout: child.stdout, stderr: child.stderr, stop };
   }
 
   /** Plugs or pulls a machine's cable at the switch: that machine loses its carrier, the other one sees nothing. */

@@ -65,7 +65,7 @@ describe.each<NixVersion>(["2.8", "2.26", "2.34"])("the lab with Nix %s", (nix) 
         expect(at - before).toBeLessThan(2_000);
       }
     } finally {
-      watch.stop();
+      await watch.stop();
     }
     await lab.waitFor("the laptop's address", async () => {
       const { stdout } = await lab.exec("laptop", "ping -c 1 -W 1 10.77.0.1");

@@ -92,7 +92,7 @@ describe("a laptop and a Pi set up otherwise", () => {
       await tether.waitListed(["pi", "nas"], 90_000);
       expect((await tether.shell("nix-tether status")).code).toBe(0);
     } finally {
-      announcing.kill();
+      await announcing.stop();
       await tether.configure(onePi);
     }
   });
@@ -119,7 +119,7 @@ describe("a laptop and a Pi set up otherwise", () => {
       await tether.restart();
       await tether.waitListed(["pi"]);
       await lab.cable("laptop", "down");
-      await tether.waitListed([]);
+      await tether.waitListed([], 15_000);
       await lab.cable("laptop", "up");
       await tether.waitListed(["pi"], 60_000);
     } finally {
