@@ -32,7 +32,12 @@ export type CacheEvent =
 
 /** Facts about the machine we run on; each concerns every cache. */
 export type HostEvent =
-  | { readonly type: "network"; readonly state: NetworkState; readonly changed: boolean; readonly cause: string }
+  | {
+      readonly type: "network";
+      readonly state: NetworkState;
+      readonly changed: boolean;
+      readonly cause: string;
+    }
   | { readonly type: "sleep" }
   | { readonly type: "wake"; readonly cause: string }
   | { readonly type: "stop" };
