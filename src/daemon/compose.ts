@@ -67,7 +67,10 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
     throw error;
   }
 
-  const discovery = createDiscovery({ log });
+  // The machine may be a container that shares this computer's network: without another one, only loopback joins us.
+  // It costs a socket, and with each lookup at most four packets that touch no cable; nothing is sent between lookups.
+  // Whoever answers there must hold the host key as everywhere.
+  const discovery = createDiscovery({ log, includeLoopback: true });
   let controller: Controller | null = null;
   const post = (posted: Posted): void => void controller?.post(posted);
   const tetherOf = (name: string, cache: CacheConfig): Tether =>

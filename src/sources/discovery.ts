@@ -50,7 +50,7 @@ export interface Discovery {
 export interface DiscoveryDeps {
   readonly log: Logger;
   readonly interfaces?: () => NodeJS.Dict<NetworkInterfaceInfo[]>;
-  /** Ask on the loopback interface too, and believe loopback addresses. */
+  /** Ask on the loopback interface too, and believe a loopback address that is heard there. */
   readonly includeLoopback?: boolean;
 }
 
@@ -92,7 +92,7 @@ export function createDiscovery(deps: DiscoveryDeps): Discovery {
   const lookUpByMulticast = async (target: MulticastTarget, signal: AbortSignal): Promise<Endpoint[]> => {
     openSockets();
     const key = targetKey(target);
-    const picture = createPicture(target, { includeLoopback });
+    const picture = createPicture(target);
     const stop = new AbortController();
     const onAbort = (): void => stop.abort();
     signal.addEventListener("abort", onAbort, { once: true });
@@ -119,7 +119,7 @@ export function createDiscovery(deps: DiscoveryDeps): Discovery {
       for (const subscriber of subscribers) subscriber(news);
     };
     const ask = (questions: readonly Question[]): void => void sockets.ask([questions]);
-    return { subscribers, watching: createWatching(createPicture(target, { includeLoopback }), tell, ask) };
+    return { subscribers, watching: createWatching(createPicture(target), tell, ask) };
   };
 
   const lookUpByResolver = async (name: string, signal: AbortSignal): Promise<readonly Endpoint[]> => {

@@ -84,17 +84,10 @@ unusable.addSubnet("224.0.0.0", 3, "ipv4");
 unusable.addAddress("::", "ipv6");
 unusable.addSubnet("ff00::", 8, "ipv6");
 
-const loopback = new BlockList();
-loopback.addSubnet("127.0.0.0", 8, "ipv4");
-loopback.addAddress("::1", "ipv6");
-
 /**
- * Whether an announced address (without scope) can be another machine's: not multicast, not unspecified, not
- * IPv4 in IPv6's clothes (a BlockList would match such a range with every IPv4 address), and loopback only if
- * asked for.
+ * Whether an announced address (without scope) can be a machine's: not multicast, not unspecified, not IPv4 in
+ * IPv6's clothes (a BlockList would match such a range with every IPv4 address).
  */
-export function isDialable(address: string, includeLoopback: boolean): boolean {
-  const family = isIPv4(address) ? "ipv4" : "ipv6";
-  if (unusable.check(address, family) || /^::ffff:/i.test(address)) return false;
-  return includeLoopback || !loopback.check(address, family);
+export function isDialable(address: string): boolean {
+  return !unusable.check(address, isIPv4(address) ? "ipv4" : "ipv6") && !/^::ffff:/i.test(address);
 }

@@ -42,11 +42,8 @@ export interface Picture {
 /** The link dials all endpoints at once, so their number is bounded. */
 export const MAX_ENDPOINTS = 16;
 
-/** An empty picture of a target. Loopback addresses count only with `includeLoopback`. */
-export function createPicture(
-  target: MulticastTarget,
-  options: { readonly includeLoopback: boolean },
-): Picture {
+/** An empty picture of a target. */
+export function createPicture(target: MulticastTarget): Picture {
   const addresses = createAddressBook();
   const services = target.kind === "service" ? createServiceBook(target) : undefined;
 
@@ -68,7 +65,7 @@ export function createPicture(
       for (const record of records) {
         if (record.type !== "A" && record.type !== "AAAA") continue;
         const host = relevant.get(record.name);
-        if (host === undefined || !isDialable(record.address, options.includeLoopback)) continue;
+        if (host === undefined || !isDialable(record.address)) continue;
         concerned = true;
         addresses.apply(link, record, now);
         if (record.ttl === 0) withdrawn.push(endpointAt(withScope(record.address, link), host.port));

@@ -6,7 +6,7 @@ import { networkInterfaces, type NetworkInterfaceInfo } from "node:os";
 import type { Logger } from "pino";
 
 import { messageOf } from "../../util/errors.js";
-import { type MulticastLink, multicastLinks } from "./links.js";
+import { isLoopback, type MulticastLink, multicastLinks } from "./links.js";
 import { type MdnsSocket, type MdnsSocketEvents, openMdnsSocket } from "./mdns-socket.js";
 import type { Question } from "./picture.js";
 import type { HeardRecord } from "./records.js";
@@ -50,7 +50,7 @@ export function createSockets(deps: SocketsDeps): Sockets {
     const told = new Set<string>();
     const where = { interface: link.name, family: link.family };
     const socket = open(link, {
-      onRecords: (records) => deps.onRecords(link.name, records),
+      onRecords: (records) => deps.onRecords(link.name, link.loopback ? records : records.filter(isNotOurs)),
       onTrouble: (doing, error) => {
         if (told.has(doing)) return;
         told.add(doing);
@@ -93,4 +93,9 @@ export function createSockets(deps: SocketsDeps): Sockets {
       await Promise.all(closings);
     },
   };
+}
+
+/** A loopback address from another machine means that machine to itself, and would lead us to ourselves. */
+function isNotOurs(record: HeardRecord): boolean {
+  return (record.type !== "A" && record.type !== "AAAA") || !isLoopback(record.address);
 }

@@ -19,7 +19,6 @@ function start(options: { links?: number; service?: boolean } = {}) {
     options.service === true
       ? { kind: "service", service: "_ssh._tcp.local", instance: "pi._ssh._tcp.local" }
       : { kind: "mdns", name: "pi.local" },
-    { includeLoopback: false },
   );
   const began = Date.now();
   const asked: { at: number; packets: readonly (readonly Question[])[] }[] = [];

@@ -2,7 +2,7 @@ import type { NetworkInterfaceInfo } from "node:os";
 
 import { describe, expect, it } from "vitest";
 
-import { isLinkLocal, MAX_LINKS, multicastLinks } from "../../../src/sources/discovery/links.js";
+import { isLinkLocal, isLoopback, MAX_LINKS, multicastLinks } from "../../../src/sources/discovery/links.js";
 
 const mac = "02:00:00:00:00:01";
 
@@ -55,7 +55,8 @@ describe("multicastLinks", () => {
 
   it("has the loopback interface only where asked for", () => {
     expect(links(lo)).toEqual([]);
-    expect(links(lo, true)).toMatchObject([{ name: "lo", family: 4, address: "127.0.0.1" }]);
+    expect(links(lo, true)).toMatchObject([{ name: "lo", family: 4, address: "127.0.0.1", loopback: true }]);
+    expect(links(home, true).map(({ loopback }) => loopback)).toEqual([false, false]);
   });
 
   it("puts IPv4 first and is bounded", () => {
@@ -82,6 +83,14 @@ describe("multicastLinks", () => {
     expect(links({ ppp0: [v4("10.9.9.9/32")] })[0]?.hears("192.168.2.1")).toBe(true);
   });
 
+  it("believes on loopback only this machine, whatever addresses it keeps there", () => {
+    const more = ["10.9.9.9/32", "192.168.1.7/24"].map((cidr) => v4(cidr, { internal: true }));
+    const [link] = links({ lo: [...lo.lo, ...more] }, true);
+    for (const own of ["127.0.0.1", "127.8.8.8", "10.9.9.9", "192.168.1.7"])
+      expect(link?.hears(own)).toBe(true);
+    for (const other of ["10.9.9.8", "192.168.1.8"]) expect(link?.hears(other)).toBe(false);
+  });
+
   it("changes a link's key exactly when its socket would be deaf", () => {
     expect(keys({ ...home, eth1: [v4("10.0.0.5/8")] })).toEqual(expect.arrayContaining(keys(home)));
     const changed = {
@@ -93,6 +102,19 @@ describe("multicastLinks", () => {
     for (const interfaces of Object.values(changed)) expect(keys(interfaces)[0]).not.toBe(keys(home)[0]);
     expect(keys(changed.number)[1]).not.toBe(keys(home)[1]);
     expect(keys(changed.address)[1]).toBe(keys(home)[1]);
+  });
+});
+
+describe("isLoopback", () => {
+  it.each([
+    ["127.0.0.1", true],
+    ["127.255.0.9", true],
+    ["::1", true],
+    ["128.0.0.1", false],
+    ["::2", false],
+    ["10.0.0.1", false],
+  ])("%s", (address, expected) => {
+    expect(isLoopback(address)).toBe(expected);
   });
 });
 

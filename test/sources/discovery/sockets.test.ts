@@ -7,13 +7,15 @@ import type { MulticastLink } from "../../../src/sources/discovery/links.js";
 import type { MdnsSocketEvents } from "../../../src/sources/discovery/mdns-socket.js";
 import type { Question } from "../../../src/sources/discovery/picture.js";
 import { createSockets } from "../../../src/sources/discovery/sockets.js";
-import { addressRecord } from "../../support/mdns-records.js";
+import { addressRecord, serviceRecord } from "../../support/mdns-records.js";
 
 type Interfaces = NodeJS.Dict<NetworkInterfaceInfo[]>;
 
 const device = (address: string): NetworkInterfaceInfo[] => [
   { family: "IPv4", address, cidr: `${address}/24`, netmask: "", mac: "02:00:00:00:00:01", internal: false },
 ];
+
+const loopback = device("127.0.0.1").map((info) => ({ ...info, internal: true }));
 
 function start(initial: Interfaces) {
   let interfaces: Interfaces | Error = initial;
@@ -23,7 +25,7 @@ function start(initial: Interfaces) {
   const log = pino({ level: "debug", base: null }, { write: (line: string) => void logged.push(line) });
   const sockets = createSockets({
     log,
-    includeLoopback: false,
+    includeLoopback: true,
     interfaces: () => {
       if (interfaces instanceof Error) throw interfaces;
       return interfaces;
@@ -97,6 +99,21 @@ describe("createSockets", () => {
     for (let index = 0; index < 5; index += 1) events.onTrouble("send", new Error("ENETUNREACH"));
     events.onTrouble("join", new Error("ENODEV"));
     expect(logged).toHaveLength(2);
+  });
+
+  it("believes a loopback address only where loopback is what it was heard on", () => {
+    const { sockets, open, history } = start({ lo: loopback, eth0: device("10.0.0.2") });
+    sockets.refresh(false);
+    const records = [
+      addressRecord("pi.local", "127.0.0.1"),
+      addressRecord("pi.local", "::1"),
+      addressRecord("pi.local", "10.0.0.1"),
+      serviceRecord("pi._ssh._tcp.local", "pi.local", 22),
+    ];
+    open.get("10.0.0.2")!.events.onRecords(records);
+    expect(history.at(-1)).toBe("heard eth0 2");
+    open.get("127.0.0.1")!.events.onRecords(records);
+    expect(history.at(-1)).toBe("heard lo 4");
   });
 
   it("keeps what it has when the interfaces cannot be listed", () => {

@@ -9,7 +9,6 @@ import { addressRecord, serviceRecord } from "../../support/mdns-records.js";
 beforeEach(() => vi.useFakeTimers());
 afterEach(() => vi.useRealTimers());
 
-const plain = { includeLoopback: false };
 const pi: MulticastTarget = { kind: "mdns", name: "pi.local" };
 const four = addressRecord("pi.local", "10.0.0.1");
 const six = addressRecord("pi.local", "fe80::1");
@@ -19,7 +18,7 @@ function start(target: MulticastTarget = pi) {
   const news: News[] = [];
   const asked: Question[] = [];
   const watching = createWatching(
-    createPicture(target, plain),
+    createPicture(target),
     (item) => news.push(item),
     (questions) => asked.push(...questions),
   );
@@ -113,7 +112,7 @@ describe("createWatching", () => {
 
   it("takes a lookup's word without news, and compares with it from then on", async () => {
     const { watching, hear, told } = start();
-    const picture = createPicture(pi, plain);
+    const picture = createPicture(pi);
     picture.apply("eth0", [four], Date.now());
     watching.adopt(picture, Date.now());
     hear(four);
@@ -122,7 +121,7 @@ describe("createWatching", () => {
     hear(six);
     await settle();
     expect(told()).toEqual([["announced", 2]]);
-    watching.adopt(createPicture(pi, plain), Date.now());
+    watching.adopt(createPicture(pi), Date.now());
     hear(four);
     await settle();
     expect(told()).toEqual([
