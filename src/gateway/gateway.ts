@@ -11,12 +11,13 @@ import type { Upstream } from "../upstream/upstream.js";
 import { withDeadline } from "../util/abort.js";
 import { TetherError, messageOf } from "../util/errors.js";
 import { rawNotFound } from "./answers.js";
-import { createHandler, type PeerVerdict } from "./handler.js";
+import { createHandler, type NarinfoAnswer, type PeerVerdict } from "./handler.js";
 import { defaultLimits, type GatewayLimits } from "./limits.js";
 import { createPeerCheck, ownUids } from "./peer.js";
 import { listen, type ListenOn } from "./listen.js";
 import { ServedCache, type GatewayStats } from "./served-cache.js";
 
+export type { NarinfoAnswer } from "./handler.js";
 export type { GatewayStats } from "./served-cache.js";
 
 /** One cache to serve, at `/<name>/` and at `/<name>/<0…15>/`. */
@@ -30,6 +31,8 @@ export interface Gateway {
   /** null = "not here" from this moment; running lookups are answered 404 at once, NARs of that upstream end. */
   setUpstream(cache: string, upstream: Upstream | null): void;
   stats(cache: string): GatewayStats;
+  /** Whether one of these paths would be told of now. Rejects when the upstream cannot say. */
+  servesAny(cache: string, hashParts: readonly string[], signal: AbortSignal): Promise<boolean>;
   /** Port it listens on. */
   readonly port: number;
   /** Stops listening; running NARs may finish for at most `graceMs` milliseconds. Idempotent. */
@@ -40,6 +43,8 @@ export interface GatewayOptions {
   readonly caches: readonly GatewayCacheOptions[];
   readonly listen: ListenOn;
   readonly log: Logger;
+  /** Told after each answer to a request for a narinfo. */
+  readonly onNarinfo?: (answer: NarinfoAnswer) => void;
   /**
    * Whether the peer of a new connection is answered: false gives 403, a rejection ("cannot tell") 404 and the
    * end of the connection. By default root and the own user, by the kernel's tables, so Linux only.
@@ -67,7 +72,7 @@ export async function openGateway(options: GatewayOptions): Promise<Gateway> {
 
   const server = createServer(limits);
   const peers = watchPeers(server, options.isAllowed ?? createPeerCheck(ownUids()), limits, log);
-  const handler = createHandler(caches, log);
+  const handler = createHandler(caches, { onNarinfo: options.onNarinfo ?? (() => undefined), log });
   const inUse = new Map<Duplex, ServerResponse>();
   let closing: Promise<void> | null = null;
 
@@ -100,6 +105,7 @@ export async function openGateway(options: GatewayOptions): Promise<Gateway> {
   return {
     port,
     setUpstream: (cache, upstream) => cacheNamed(cache).setUpstream(upstream),
+    servesAny: (cache, hashParts, signal) => cacheNamed(cache).servesAny(hashParts, signal),
     stats: (cache) => ({ ...cacheNamed(cache).stats }),
     close(graceMs) {
       closing ??= closeServer(server, graceMs);

@@ -25,21 +25,40 @@ export type Handler = (
   peer: Promise<PeerVerdict>,
 ) => Promise<void>;
 
-/** A handler for these caches, by name. */
-export function createHandler(caches: ReadonlyMap<string, ServedCache>, log: Logger): Handler {
+/** What a request for a narinfo came to: Nix remembers it, for an hour where it is "not here". */
+export interface NarinfoAnswer {
+  readonly cache: string;
+  /** The one in the URL, or null. */
+  readonly generation: number | null;
+  readonly hashPart: string;
+  readonly found: boolean;
+}
+
+/** A handler for these caches, by name. `onNarinfo` is told after the answer to each request for a narinfo. */
+export function createHandler(
+  caches: ReadonlyMap<string, ServedCache>,
+  options: { readonly onNarinfo: (answer: NarinfoAnswer) => void; readonly log: Logger },
+): Handler {
   return async (request, response, peer) => {
+    const route = parseRoute(request.method, request.url);
     try {
-      await answer(caches, request, response, peer);
+      await answer(caches, route, request, response, peer);
     } catch (error) {
-      log.debug({ url: request.url, reason: messageOf(error) }, "request not answered as hoped");
+      options.log.debug({ url: request.url, reason: messageOf(error) }, "request not answered as hoped");
       if (response.headersSent) response.destroy();
       else sendNotFound(response);
     }
+    const { statusCode } = response;
+    if (route.kind !== "narinfo" || !caches.has(route.cache) || !isLoopbackHost(request.headers.host)) return;
+    if (statusCode !== 200 && statusCode !== 404) return;
+    const { cache, generation, hashPart } = route;
+    options.onNarinfo({ cache, generation, hashPart, found: statusCode === 200 });
   };
 }
 
 async function answer(
   caches: ReadonlyMap<string, ServedCache>,
+  route: Route,
   request: IncomingMessage,
   response: ServerResponse,
   peer: Promise<PeerVerdict>,
@@ -51,7 +70,6 @@ async function answer(
     return sendNotFound(response, { close: true });
   }
   await bodyDropped(request);
-  const route = parseRoute(request.method, request.url);
   const cache = route.kind === "none" ? undefined : caches.get(route.cache);
   if (cache === undefined) return sendNotFound(response);
   switch (route.kind) {

@@ -1,31 +1,42 @@
 // What a request asks for, told from its method, URL and headers alone.
 
-/** A request that the gateway understands; everything else is `none` and answered 404. */
+/**
+ * A request that the gateway understands; everything else is `none` and answered 404. `generation` is null where the
+ * URL has none.
+ */
 export type Route =
   | { readonly kind: "cache-info"; readonly cache: string }
-  | { readonly kind: "narinfo"; readonly cache: string; readonly hashPart: string }
+  | {
+      readonly kind: "narinfo";
+      readonly cache: string;
+      readonly generation: number | null;
+      readonly hashPart: string;
+    }
   | { readonly kind: "nar"; readonly cache: string; readonly hashPart: string; readonly narHash: string }
   | { readonly kind: "none" };
 
 const none: Route = { kind: "none" };
 const longestUrl = 256;
-const cachePrefix = /^\/([A-Za-z0-9][A-Za-z0-9_-]{0,31})(?:\/(?:[0-9]|1[0-5]))?\/(.+)$/;
+const cachePrefix = /^\/([A-Za-z0-9][A-Za-z0-9_-]{0,31})(?:\/([0-9]|1[0-5]))?\/(.+)$/;
 const digit = "[0-9abcdfghijklmnpqrsvwxyz]";
 const narinfoName = new RegExp(`^(${digit}{32})\\.narinfo$`);
 const narName = new RegExp(`^nar/(${digit}{32})-(${digit}{52})\\.nar$`);
 
 /**
  * The route of a request. A URL is `/<cache>/<name>` or, with a generation, `/<cache>/<0…15>/<name>`: the
- * generation only gives Nix's own lookup cache a fresh key, so it makes no difference here.
+ * generation only gives Nix's own lookup cache a fresh key, so it makes no difference to the answer.
  */
 export function parseRoute(method: string | undefined, url: string | undefined): Route {
   if (method !== "GET" && method !== "HEAD") return none;
   if (url === undefined || url.length > longestUrl) return none;
-  const [, cache, name] = cachePrefix.exec(url) ?? [];
+  const [, cache, generation, name] = cachePrefix.exec(url) ?? [];
   if (cache === undefined || name === undefined) return none;
   if (name === "nix-cache-info") return { kind: "cache-info", cache };
   const [, narinfoHash] = narinfoName.exec(name) ?? [];
-  if (narinfoHash !== undefined) return { kind: "narinfo", cache, hashPart: narinfoHash };
+  if (narinfoHash !== undefined) {
+    const under = generation === undefined ? null : Number(generation);
+    return { kind: "narinfo", cache, generation: under, hashPart: narinfoHash };
+  }
   const [, hashPart, narHash] = narName.exec(name) ?? [];
   if (hashPart !== undefined && narHash !== undefined) return { kind: "nar", cache, hashPart, narHash };
   return none;

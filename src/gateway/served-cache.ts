@@ -28,6 +28,9 @@ export interface GatewayStats {
 /** Beyond this many distinct unsigned paths the exact number tells nobody more. */
 const mostUnsigned = 100_000;
 
+/** Of many paths that are there, so many unfit ones in a row are reason enough to stop. */
+const mostTried = 20;
+
 export class ServedCache {
   readonly priority: number;
   readonly stats: GatewayStats = { lookups: 0, hits: 0, narBytes: 0, resumed: 0, unsigned: 0 };
@@ -88,6 +91,19 @@ export class ServedCache {
     if (matches(known)) return known;
     const asked = await this.#ask(hashPart);
     return matches(asked) ? asked : null;
+  }
+
+  /** See `Gateway.servesAny`. */
+  async servesAny(hashParts: readonly string[], signal: AbortSignal): Promise<boolean> {
+    const { session } = this;
+    if (session === null) return false;
+    // What is there may still not be fit to be told; a lookup says so.
+    const present = await session.upstream.findPresent(hashParts, signal);
+    for (const hashPart of present.slice(0, mostTried)) {
+      signal.throwIfAborted();
+      if ((await this.#ask(hashPart)) !== null) return true;
+    }
+    return false;
   }
 
   /** The upstream no longer has this path. */

@@ -205,6 +205,6 @@ export class DaemonClient {
 }
 
 /** Whether the answer was read to its end, so that the next one can follow. */
-function isOrderly(error: unknown): error is Error {
+export function isOrderly(error: unknown): error is Error {
   return error instanceof DaemonError || (error instanceof ProtocolError && error.code === "bad-value");
 }

@@ -6,6 +6,7 @@ import { defaultLimits, type UpstreamLimits } from "./limits.js";
 import { createLookup } from "./lookup.js";
 import { createNarPool } from "./nar-pool.js";
 import { createOpener } from "./opener.js";
+import { createPresence } from "./presence.js";
 import type { Upstream } from "./upstream.js";
 
 export interface DaemonUpstreamOptions {
@@ -29,12 +30,15 @@ export function createDaemonUpstream(options: DaemonUpstreamOptions): Upstream {
   const opener = createOpener(openDaemon, limits.openMs);
   const nars = createNarPool({ open: (signal) => opener.open("nar", signal), limits, log });
   const lookup = createLookup({ open: () => opener.open("lookup"), narBytes: () => nars.bytes, limits, log });
+  const presence = createPresence((signal) => opener.open("check", signal));
   return {
     queryByHashPart: (hashPart, signal) => lookup.queryByHashPart(hashPart, signal),
     openNar: (info, signal) => nars.openNar(info, signal),
+    findPresent: (hashParts, signal) => presence.findPresent(hashParts, signal),
     close: () => {
       opener.close();
       lookup.close();
+      presence.close();
       nars.close();
     },
   };

@@ -5,10 +5,14 @@ import type { Duplex } from "node:stream";
 import { TetherError } from "../util/errors.js";
 import { DaemonClient } from "./daemon-client.js";
 
-/** Opens connections in order, lookups before NARs. */
+/** What a connection is for, the most urgent first. */
+const kinds = ["lookup", "nar", "check"] as const;
+type Kind = (typeof kinds)[number];
+
+/** Opens connections in order, lookups before NARs, and checks last. */
 export interface Opener {
   /** Rejects with code `timeout`, what `openDaemon` or the handshake says, or the signal's reason. */
-  open(kind: "lookup" | "nar", signal?: AbortSignal): Promise<DaemonClient>;
+  open(kind: Kind, signal?: AbortSignal): Promise<DaemonClient>;
   /** Calls off what waits and what is being opened. */
   close(): void;
 }
@@ -21,20 +25,20 @@ interface Waiting {
 /** `openMs` is how long one connection may take, its handshake included. */
 export function createOpener(openDaemon: () => Promise<Duplex>, openMs: number): Opener {
   const closing = new AbortController();
-  const waiting: Record<"lookup" | "nar", Waiting[]> = { lookup: [], nar: [] };
+  const waiting: Record<Kind, Waiting[]> = { lookup: [], nar: [], check: [] };
   let busy = false;
 
-  const turn = async (kind: "lookup" | "nar"): Promise<void> => {
+  const turn = async (kind: Kind): Promise<void> => {
     if (busy) await new Promise<void>((begin, refuse) => waiting[kind].push({ begin, refuse }));
     busy = true;
   };
   const pass = (): void => {
-    const next = waiting.lookup.shift() ?? waiting.nar.shift();
+    const next = waiting.lookup.shift() ?? waiting.nar.shift() ?? waiting.check.shift();
     if (next === undefined) busy = false;
     else next.begin();
   };
   const refuseAll = (error: Error): void => {
-    for (const { refuse } of [...waiting.lookup.splice(0), ...waiting.nar.splice(0)]) refuse(error);
+    for (const { refuse } of kinds.flatMap((kind) => waiting[kind].splice(0))) refuse(error);
   };
 
   return {

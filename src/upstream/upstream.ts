@@ -16,6 +16,11 @@ export interface Upstream {
    * destroying the stream frees the connection behind it.
    */
   openNar(info: PathInfo, signal: AbortSignal): Promise<Readable>;
+  /**
+   * Some of those of `hashParts` whose paths the store has; empty when it has none of them. For thousands: answered by
+   * few round trips, beside the lookups and not among them.
+   */
+  findPresent(hashParts: readonly string[], signal: AbortSignal): Promise<string[]>;
   /** Closes every connection of this upstream. Idempotent. */
   close(): void;
 }

@@ -7,11 +7,17 @@ const hash = "0123456789abcdfghijklmnpqrsvwxyz";
 const narHash = "1b8m03r63zqhnjf7l5wnldhh7c134ap5vpj0850ymkq1iyzicy5s";
 
 describe("parseRoute", () => {
-  for (const prefix of ["/pi", "/pi/0", "/pi/9", "/pi/10", "/pi/15"]) {
+  for (const [prefix, generation] of [
+    ["/pi", null],
+    ["/pi/0", 0],
+    ["/pi/9", 9],
+    ["/pi/10", 10],
+    ["/pi/15", 15],
+  ] as const) {
     test(`knows the files below ${prefix}`, () => {
       for (const method of ["GET", "HEAD"]) {
         expect(parseRoute(method, `${prefix}/nix-cache-info`)).toEqual({ kind: "cache-info", cache: "pi" });
-        const narinfo = { kind: "narinfo", cache: "pi", hashPart: hash };
+        const narinfo = { kind: "narinfo", cache: "pi", generation, hashPart: hash };
         expect(parseRoute(method, `${prefix}/${hash}.narinfo`)).toEqual(narinfo);
         const nar = { kind: "nar", cache: "pi", hashPart: hash, narHash };
         expect(parseRoute(method, `${prefix}/${narUrl(hash, narHash)}`)).toEqual(nar);

@@ -46,6 +46,8 @@ export interface FakeUpstream extends Upstream {
   readonly paths: Map<string, FakePath>;
   /** Hash parts asked for, in order. */
   readonly asked: string[];
+  /** Each list of hash parts that was asked for at once. */
+  readonly checked: string[][];
   /** Waited for before each answer to a lookup. */
   beforeLookup: () => Promise<void>;
   /** Waited for before a NAR is opened. */
@@ -67,6 +69,7 @@ export function fakeUpstream(...paths: FakePath[]): FakeUpstream {
   const fake: FakeUpstream = {
     paths: new Map(paths.map((path) => [path.hashPart, path])),
     asked: [],
+    checked: [],
     beforeLookup: async () => undefined,
     beforeNar: async () => undefined,
     breakAt: Infinity,
@@ -78,6 +81,11 @@ export function fakeUpstream(...paths: FakePath[]): FakeUpstream {
       fake.asked.push(hashPart);
       await fake.beforeLookup();
       return fake.paths.get(hashPart)?.info ?? null;
+    },
+    async findPresent(hashParts) {
+      fake.checked.push([...hashParts]);
+      await fake.beforeLookup();
+      return hashParts.filter((hashPart) => fake.paths.has(hashPart));
     },
     async openNar(info) {
       await fake.beforeNar();
