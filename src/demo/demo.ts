@@ -13,6 +13,7 @@ import { newKeyPair, startEmbeddedPi } from "./embedded-pi.js";
 import { makeEmbeddedStore } from "./embedded-store.js";
 import { fetchPath, lookUp } from "./fetch-path.js";
 import { makeLaptop } from "./laptop.js";
+import { isFound, type LoopbackName, openLoopbackName } from "./loopback-name.js";
 import { makeNixStore } from "./nix-store.js";
 import { createTimeline, type Output, size, spell, type Timeline } from "./timeline.js";
 
@@ -96,11 +97,14 @@ async function play(stage: Stage): Promise<void> {
   const pi = await startEmbeddedPi({ allowedKey: key.publicKey, serve: store.serve });
   stage.defer(() => pi.close());
   timeline.done(`the Pi is up: an SSH server on port ${pi.port}, with a new host key`);
+  const name = await nameThePi(stage, pi.address);
+  const host = name?.name ?? pi.address;
 
   const main = fileURLToPath(new URL("../main.js", import.meta.url));
   const { publicKey } = store;
   const laptop = await makeLaptop(join(folder, "laptop"), {
     pi,
+    host,
     identity: key.privateKey,
     publicKey,
     path,
@@ -110,13 +114,21 @@ async function play(stage: Stage): Promise<void> {
   stage.explain(() => laptop.log());
   const started = performance.now();
   laptop.start();
-  timeline.note(
-    `the daemon starts, told host = "${pi.address}"; a real Pi it would look for by its .local name`,
-  );
+  timeline.note(`the daemon starts, told host = "${host}"`);
+  if (name !== null) timeline.note("it asks for that name by multicast, on every interface");
 
+  await laptop.found(signal);
+  const foundAfter = since(started);
   const url = await laptop.listed(signal);
   const status = await laptop.status();
-  timeline.done(`found and tethered after ${since(started)}, its host key checked`);
+  if (status.host !== host || status.address !== pi.address) {
+    throw new TetherError(
+      "demo-failed",
+      `the daemon found ${status.host} at ${status.address ?? "no address"}`,
+    );
+  }
+  if (name !== null) timeline.done(`found ${host} by mDNS at ${pi.address} after ${foundAfter}`);
+  timeline.done(`tethered after ${since(started)}, its host key checked`);
   const how = status.transport === "socket" ? "its socket" : "nix-daemon --stdio";
   timeline.done(`the Pi's nix-daemon answers through ${how}: version ${status.nixVersion ?? "unknown"}`);
   timeline.done(`Nix is told: extra-substituters = ${url}`);
@@ -134,8 +146,9 @@ async function play(stage: Stage): Promise<void> {
   }
 
   const left = performance.now();
+  await name?.goodbye();
   await pi.leave();
-  timeline.note("the Pi leaves: its connections are cut, its port is closed");
+  timeline.note(`the Pi leaves: ${name === null ? "its" : "its name is withdrawn, its"} connections are cut`);
   await laptop.unlisted(signal);
   timeline.done(`unlisted after ${since(left)}: Nix runs as if there were no such cache`);
   const asked = performance.now();
@@ -146,7 +159,8 @@ async function play(stage: Stage): Promise<void> {
 
   const returned = performance.now();
   await pi.comeBack();
-  timeline.note("the Pi returns");
+  await name?.announce();
+  timeline.note(name === null ? "the Pi returns" : "the Pi returns, and announces its name");
   const urlAgain = await laptop.listed(signal);
   timeline.done(`found and tethered again after ${since(returned)}: ${urlAgain}`);
   await fetchAndTell(stage, "a postcard", urlAgain, store.postcard, publicKey);
@@ -169,6 +183,24 @@ async function fetchAndTell(
   timeline.done(
     `${what} came through the gateway in ${since(before)}: ${size(bytes)}, hash and signature right`,
   );
+}
+
+/** Gives the Pi a name that can be asked for, or null where multicast does not work on loopback; says which. */
+async function nameThePi({ timeline, signal, defer }: Stage, address: string): Promise<LoopbackName | null> {
+  const name = openLoopbackName(address);
+  defer(() => name.close());
+  await name.announce();
+  if (await isFound(name.name, signal)) {
+    timeline.done(`the Pi's name is ${name.name}, answered for by multicast on ${address}`);
+    return name;
+  }
+  const trouble = name.trouble();
+  await name.close();
+  timeline.note(
+    `multicast does not work on ${address} here${trouble === null ? "" : ` (${trouble})`}, so the daemon is told the ` +
+      `address; a real Pi it looks for by its .local name`,
+  );
+  return null;
 }
 
 /** The real Nix where there is one that can keep a throw-away store, else the small one; says which and why. */

@@ -20,8 +20,8 @@ export interface KeyPair {
 export interface EmbeddedPi {
   readonly address: string;
   readonly port: number;
-  /** A line for a known_hosts file that holds this machine's host key. */
-  readonly knownHostsLine: string;
+  /** A line for a known_hosts file that holds this machine's host key under the name or address `host`. */
+  knownHostsLine(host: string): string;
   /** Cuts every connection and refuses new ones, until `comeBack`. */
   leave(): Promise<void>;
   /** Listens again, on the same port. */
@@ -73,7 +73,7 @@ export async function startEmbeddedPi(options: {
   return {
     address,
     port,
-    knownHostsLine: `[${address}]:${port} ${hostKey.publicKey}\n`,
+    knownHostsLine: (host) => `[${host}]:${port} ${hostKey.publicKey}\n`,
     leave,
     comeBack: async () => {
       await listen(listener, address, port);

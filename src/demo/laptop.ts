@@ -21,6 +21,8 @@ export interface Laptop {
   readonly nix: NixHome;
   /** Starts `nix-tether run`. */
   start(): void;
+  /** Waits until the daemon says that it has found the machine. */
+  found(signal: AbortSignal): Promise<void>;
   /** Waits until Nix is told of the cache and resolves to its URL, without the query. */
   listed(signal: AbortSignal): Promise<string>;
   /** Waits until Nix is told of no cache. */
@@ -35,11 +37,12 @@ export interface Laptop {
   log(): string;
 }
 
-/** Makes the laptop's home under `folder`, tethered to `pi` by the private key `identity`. */
+/** Makes the laptop's home under `folder`, told to look for `host`, which is `pi`, with the private key `identity`. */
 export async function makeLaptop(
   folder: string,
   options: {
     readonly pi: EmbeddedPi;
+    readonly host: string;
     readonly identity: string;
     readonly publicKey: string;
     readonly path: string;
@@ -47,7 +50,7 @@ export async function makeLaptop(
     readonly main: string;
   },
 ): Promise<Laptop> {
-  const { pi } = options;
+  const { pi, host } = options;
   const nix = await makeNixHome(folder, {
     path: options.path,
     settings: [`trusted-public-keys = ${options.publicKey}`, "!include nix-tether.conf"],
@@ -58,7 +61,7 @@ export async function makeLaptop(
   const identityFile = join(folder, "id_ed25519");
   const knownHosts = join(folder, "known_hosts");
   await writeFile(identityFile, options.identity, { mode: 0o600 });
-  await writeFile(knownHosts, pi.knownHostsLine);
+  await writeFile(knownHosts, pi.knownHostsLine(host));
   const text = JSON.stringify;
   await writeFile(
     join(nix.configHome, "nix-tether", "config.toml"),
@@ -66,7 +69,7 @@ export async function makeLaptop(
 port = ${await freePort()}
 
 [caches.pi]
-host = ${text(pi.address)}
+host = ${text(host)}
 port = ${pi.port}
 user = "demo"
 identity-file = ${text(identityFile)}
@@ -96,6 +99,14 @@ known-hosts = ${text(knownHosts)}
     return /^extra-substituters = (\S+?)(\?\S*)?$/m.exec(content)?.[1] ?? null;
   };
 
+  const status = async (): Promise<CacheStatus> => {
+    const socket = join(runtime, "nix-tether", "control.sock");
+    const reply = await askDaemon(socket, { command: "status" }, { timeoutMs: 5_000 });
+    const cache = reply.ok ? reply.status.caches["pi"] : undefined;
+    if (cache === undefined) throw failed("the daemon does not know the cache");
+    return cache;
+  };
+
   return {
     nix,
     start: () => {
@@ -107,6 +118,15 @@ known-hosts = ${text(knownHosts)}
       };
       for (const stream of [daemon.stdout, daemon.stderr]) stream?.on("data", keep).on("error", () => {});
     },
+    found: (signal) =>
+      wait("finding the machine", signal, async () => {
+        // While it starts it has no socket yet, or no answer.
+        const state = await status().then(
+          (cache) => cache.state,
+          () => "offline",
+        );
+        return state !== "offline";
+      }),
     listed: async (signal) => {
       let url: string | null = null;
       await wait("listing the cache", signal, async () => (url = await listedUrl()) !== null);
@@ -114,13 +134,7 @@ known-hosts = ${text(knownHosts)}
     },
     unlisted: (signal) => wait("unlisting the cache", signal, async () => (await listedUrl()) === null),
     isListed: async () => (await listedUrl()) !== null,
-    status: async () => {
-      const socket = join(runtime, "nix-tether", "control.sock");
-      const reply = await askDaemon(socket, { command: "status" }, { timeoutMs: 5_000 });
-      const cache = reply.ok ? reply.status.caches["pi"] : undefined;
-      if (cache === undefined) throw failed("the daemon does not know the cache");
-      return cache;
-    },
+    status,
     stop: () => stopped(daemon),
     log: () => lines.join("\n"),
   };

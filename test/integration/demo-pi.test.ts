@@ -44,7 +44,7 @@ describe("the stand-in with the real Nix behind it", () => {
     const key = newKeyPair();
     pi = await startEmbeddedPi({ allowedKey: key.publicKey, serve: store.serve });
     await writeKey("id", key.privateKey);
-    await writeFile(join(folder, "known_hosts"), pi.knownHostsLine);
+    await writeFile(join(folder, "known_hosts"), pi.knownHostsLine(pi.address));
     sshOptions = options("id");
     laptop = await makeNixHome(join(folder, "laptop"), {
       path,

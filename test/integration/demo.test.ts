@@ -5,8 +5,9 @@ import { once } from "node:events";
 import { chmod, chown, mkdir, mkdtemp, readdir, readFile, rm, symlink } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
+import { afterAll, beforeAll, beforeEach, expect, onTestFinished, test } from "vitest";
 import { compileProgram, type Program } from "../support/compile.js";
+import { createNamespace, type Namespace } from "../support/netns.js";
 
 const path = process.env["PATH"] ?? "";
 const nobody = 65_534;
@@ -42,9 +43,13 @@ async function play(
     readonly path?: string;
     readonly temporary?: string;
     readonly interruptAt?: string;
+    readonly namespace?: Namespace;
   } = {},
 ): Promise<Played> {
-  const child = spawn(process.execPath, [program.file, "demo"], {
+  const { namespace } = options;
+  const inside = namespace === undefined ? [] : ["ip", "netns", "exec", namespace.name];
+  const [command, ...args] = [...inside, process.execPath, program.file, "demo"] as const;
+  const child = spawn(command, args, {
     env: {
       PATH: options.path ?? path,
       HOME: join(folder, "home"),
@@ -81,9 +86,20 @@ async function leftovers(): Promise<string[]> {
   return [...files, ...processes];
 }
 
+/** A machine with nothing but a loopback interface, gone when the test has ended. */
+async function aloneOnLoopback(): Promise<Namespace> {
+  const namespace = await createNamespace("demo");
+  onTestFinished(() => namespace.remove());
+  return namespace;
+}
+
 test("with the real Nix, as root", async () => {
   const { code, output } = await play();
   expect(output).toMatch(/✓ the Pi's store is filled and signed: Nix \d/);
+  const name = /told host = "(nix-tether-demo-[0-9a-f]{8}\.local)"/.exec(output)?.[1] ?? "no name";
+  expect(output).toMatch(new RegExp(`✓ found ${name} by mDNS at 127\\.0\\.0\\.1 after \\d`));
+  expect(output).toContain("the Pi leaves: its name is withdrawn");
+  expect(output).toContain("the Pi returns, and announces its name");
   expect(output).toMatch(/✓ nix-store -r took a letter and the album it refers to/);
   expect(output).toMatch(/✓ a build that asks all the same is told "not here" \(404\)/);
   expect(output).toMatch(/✓ found and tethered again/);
@@ -106,6 +122,32 @@ test("without Nix, with the embedded store", async () => {
   const { code, output } = await play({ path: bin });
   expect(output).toContain("Nix is not installed here");
   expect(output).toMatch(/✓ a letter came through the gateway .* hash and signature right/);
+  expect(code).toBe(0);
+  expect(await leftovers()).toEqual([]);
+});
+
+test("without any network, by name all the same", async () => {
+  const { code, output } = await play({ namespace: await aloneOnLoopback() });
+  expect(output).toMatch(/✓ found nix-tether-demo-\S+ by mDNS at 127\.0\.0\.1/);
+  expect(code).toBe(0);
+  expect(await leftovers()).toEqual([]);
+});
+
+test("where multicast is blocked, by address, and it says so", async () => {
+  const namespace = await aloneOnLoopback();
+  const rules = `table inet demo {
+    chain input { type filter hook input priority 0; ip daddr 224.0.0.0/4 drop; }
+  }`;
+  await namespace.exec("nft", rules);
+  const { code, output } = await play({ namespace });
+  expect(output).toMatch(
+    /· multicast does not work on 127\.0\.0\.1 here.*, so the daemon is told the address/,
+  );
+  expect(output).toContain('told host = "127.0.0.1"');
+  expect(output).not.toContain("mDNS");
+  expect(output).toMatch(/✓ tethered after/);
+  expect(output).toMatch(/✓ found and tethered again/);
+  expect(output).not.toContain("✗");
   expect(code).toBe(0);
   expect(await leftovers()).toEqual([]);
 });

@@ -1,5 +1,5 @@
-// One multicast socket on one interface, spoken to through bonjour-service. The only file that knows that
-// package.
+// One multicast socket on one interface, spoken to through bonjour-service. The only file of the daemon that
+// knows that package.
 
 import { createSocket, type Socket } from "node:dgram";
 import type { EventEmitter } from "node:events";
