@@ -8,6 +8,7 @@
 #        lab.sh exec HOST COMMAND...         as root in a machine
 #        lab.sh user HOST USER COMMAND...    as a user in a machine (laptop: dev, pi: pi)
 #        lab.sh cable HOST up|down           plugs or pulls that machine's cable at the switch
+#        lab.sh bandwidth HOST RATE          limits what reaches that machine, e.g. to 400mbit
 #        lab.sh leftovers                    lists what is there of a lab; nothing after "down"
 # Nix 2.8 means the system's own; the newer ones come from scripts/fetch-nix.sh.
 set -euo pipefail
@@ -39,7 +40,7 @@ choose_nix() { # VERSION: sets nix_dir
 
 bring_up() {
   local host
-  mkdir -p "$state/lower"
+  mkdir -p "$state/lower" "$state/shared"
   mount --bind / "$state/lower"
   mount -o remount,ro,bind "$state/lower"
   make_keys
@@ -163,6 +164,7 @@ case $command in
   exec) enter "$@" ;;
   user) enter_user "$@" ;;
   cable) ip -n "$(netns switch)" link set "to-$1" "${2:?up or down}" ;;
+  bandwidth) tc -n "$(netns switch)" qdisc replace dev "to-$1" root tbf rate "${2:?a rate}" burst 512k latency 100ms ;;
   leftovers) leftovers ;;
-  *) sed -n '5,12s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
+  *) sed -n '5,13s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
 esac

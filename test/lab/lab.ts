@@ -104,6 +104,11 @@ export class Lab {
     await finish(spawn(script, ["cable", host, state]), `cable ${host} ${state}`, {});
   }
 
+  /** Limits what reaches a machine; `rate` as tc has it, such as `400mbit`. */
+  async bandwidth(host: Host, rate: string): Promise<void> {
+    await finish(spawn(script, ["bandwidth", host, rate]), `bandwidth ${host} ${rate}`, {});
+  }
+
   /** `pi-1:…` or `laptop-1:…`, what that machine signs its builds with. */
   publicKey(host: Host): string {
     return readFileSync(`/run/nix-tether-lab/keys/${host}.public`, "utf8").trim();

@@ -102,6 +102,8 @@ cgroup_roots() { findmnt -rn -t cgroup2,cgroup -o TARGET,FSTYPE,OPTIONS | awk '$
 
 boot() { # HOST
   local host=$1 binds=("--bind-ro=$repo:/opt/nix-tether" "--bind-ro=$node:/opt/node")
+  # Lies outside of both: what is put there goes past the network.
+  binds+=("--bind=$state/shared:/srv/shared")
   [ -z "$nix_dir" ] || binds+=("--bind-ro=$nix_dir")
   # The machine is shut down when this shell dies of whatever; the lock's descriptor stays with the shell alone.
   (
