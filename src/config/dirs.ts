@@ -20,6 +20,8 @@ export interface Dirs extends ConfigPaths {
   /** Holds the sockets; made by whoever listens first, with mode 0700. */
   readonly runtimeDir: string;
   readonly stateDir: string;
+  /** Which URL of each cache is in use. */
+  readonly generationFile: string;
   readonly controlSocket: string;
   /** The local end of a cache's forward. */
   cacheSocket(name: string): string;
@@ -41,13 +43,13 @@ export function configPaths(env: NodeJS.ProcessEnv): ConfigPaths {
  */
 export function resolveDirs(env: NodeJS.ProcessEnv, options: { runUser?: string } = {}): Dirs {
   const runtimeDir = path.join(xdgRuntimeDir(env, options.runUser ?? "/run/user"), "nix-tether");
+  const stateHome = absolute(env["XDG_STATE_HOME"]) ?? path.join(home(env), ".local/state");
+  const stateDir = path.join(stateHome, "nix-tether");
   return {
     ...configPaths(env),
     runtimeDir,
-    stateDir: path.join(
-      absolute(env["XDG_STATE_HOME"]) ?? path.join(home(env), ".local/state"),
-      "nix-tether",
-    ),
+    stateDir,
+    generationFile: path.join(stateDir, "generations.json"),
     controlSocket: path.join(runtimeDir, "control.sock"),
     cacheSocket: (name) => path.join(runtimeDir, `${name}.sock`),
   };

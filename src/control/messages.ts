@@ -18,7 +18,10 @@ export interface CacheStatus {
   retryAt: string | null;
   /** Whether the override file names it. */
   listed: boolean;
+  /** As Nix is told it or would be, without its query. */
   url: string;
+  /** The last part of `url`, 0 to 15: it changes when Nix must forget that something was not there. */
+  generation: number;
   socket: string;
   transport: "socket" | "stdio" | null;
   nixVersion: string | null;

@@ -15,6 +15,7 @@ export interface AnswerDeps {
   readonly controller: Controller;
   readonly gateway: Gateway;
   readonly tethers: ReadonlyMap<string, Tether>;
+  readonly generationOf: (cache: string) => number;
   /** The warnings that stand at this moment, beyond those that a state tells. */
   readonly warnings: () => readonly Warning[];
   /** The caches that the override names at this moment. */
@@ -46,13 +47,15 @@ function report(deps: AnswerDeps, states: States): StatusReport {
   const listed = deps.readListed();
   const caches = new Map<string, CacheFacts>();
   for (const [name, state] of states) {
+    const generation = deps.generationOf(name);
     caches.set(name, {
       state,
       host: deps.config.caches[name]?.host ?? name,
       trusted: deps.config.caches[name]?.trusted ?? false,
       link: deps.tethers.get(name)?.link() ?? null,
       listed: listed.includes(name),
-      url: bareCacheUrl({ port: deps.gateway.port, name }),
+      url: bareCacheUrl({ port: deps.gateway.port, name, generation }),
+      generation,
       socket: deps.dirs.cacheSocket(name),
       stats: deps.gateway.stats(name),
     });

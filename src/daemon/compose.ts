@@ -16,9 +16,13 @@ import { TetherError, messageOf } from "../util/errors.js";
 import { createAnswerer } from "./answer.js";
 import { createController, type Controller, type Posted } from "./controller.js";
 import { createEffects } from "./effects.js";
+import { readGenerations, writeGenerations } from "./generation-file.js";
+import { createGenerations } from "./generations.js";
 import { isTrustedUser } from "./local-nix.js";
 import { findInclude, includeAdvice } from "./nix-conf.js";
 import { cacheUrl, createOverrideFile, type OverrideEntry } from "./override-file.js";
+import { defaultRecheckTimes } from "./rechecks.js";
+import { createSaver } from "./saver.js";
 import { statusLine } from "./status.js";
 import { createNotifier, takeListenFd } from "./systemd.js";
 import { createTether, type Tether } from "./tether.js";
@@ -46,6 +50,13 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
   const notifier = createNotifier({ ...env }, log);
   const fd = takeListenFd(env, process.pid, "gateway");
   const warnings = createWarnings({ log, now: Date.now });
+  /** A warning that stands from an error on until null is told. */
+  const warnIf =
+    (code: string, cache: string | null, before = "") =>
+    (error: unknown): void =>
+      error === null
+        ? warnings.clear(code, cache)
+        : warnings.raise(code, cache, `${before}${describe(error)}`);
 
   // The control socket comes first: it is what tells a second daemon that there is a first.
   let answer: (request: ControlRequest) => Promise<ControlReply> = () =>
@@ -54,25 +65,50 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
 
   const override = createOverrideFile({ path: dirs.overrideFile, log });
   let stopping = false;
-  const writeOverride = guarded(warnings, (entries) => override.write(stopping ? [] : [...entries]));
+  const warnOverride = warnIf("override-unwritable", null);
+  const writeOverride = (entries: readonly OverrideEntry[]): void => {
+    try {
+      override.write(stopping ? [] : entries);
+      warnOverride(null);
+    } catch (error) {
+      warnOverride(error);
+    }
+  };
   writeOverride([]);
 
   let gateway: Gateway;
+  let controller: Controller | null = null;
+  const post = (posted: Posted): void => void controller?.post(posted);
+  const generations = createGenerations({
+    caches: names,
+    saved: readGenerations(dirs.generationFile, log),
+    servesAny: (cache, hashParts, signal) => gateway.servesAny(cache, hashParts, signal),
+    onMoved: (cache) => post({ cache, fact: { type: "relist" } }),
+    onChanged: () => saver.changed(),
+    times: defaultRecheckTimes,
+    now: Date.now,
+    log,
+  });
+  const saver = createSaver(() => writeGenerations(dirs.generationFile, generations.snapshot()), {
+    soonMs: 1_000,
+    everyMs: 10_000,
+    onSaved: warnIf("state-unwritable", null),
+  });
+
   try {
     const listen = fd === null ? { port: config.gateway.port } : { fd, port: config.gateway.port };
     const caches = Object.entries(config.caches).map(([name, { priority }]) => ({ name, priority }));
-    gateway = await openGateway({ caches, listen, log });
+    gateway = await openGateway({ caches, listen, log, onNarinfo: generations.answered });
   } catch (error) {
     await control.close();
     throw error;
   }
+  saver.changed();
 
   // The machine may be a container that shares this computer's network: without another one, only loopback joins us.
   // It costs a socket, and with each lookup at most four packets that touch no cable; nothing is sent between lookups.
   // Whoever answers there must hold the host key as everywhere.
   const discovery = createDiscovery({ log, includeLoopback: true });
-  let controller: Controller | null = null;
-  const post = (posted: Posted): void => void controller?.post(posted);
   const tetherOf = (name: string, cache: CacheConfig): Tether =>
     createTether({
       name,
@@ -88,13 +124,11 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
         const limits = link.transport === "stdio" ? { narConnections: 6 } : {};
         return createDaemonUpstream({ openDaemon, limits, log });
       },
+      beginRechecks: () => generations.begin(name),
       handshake: handshakeDaemon,
       socketPath: dirs.cacheSocket(name),
       post: (fact) => post({ cache: name, fact }),
-      warnForward: (error) =>
-        error === null
-          ? warnings.clear("forward-closed", name)
-          : warnings.raise("forward-closed", name, `no socket for uploads: ${describe(error)}`),
+      warnForward: warnIf("forward-closed", name, "no socket for uploads: "),
       now: Date.now,
     });
   const tethers = new Map(names.map((name) => [name, tetherOf(name, config.caches[name] as CacheConfig)]));
@@ -102,7 +136,8 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
   const keysAllowed = await mayWriteKeys(options);
   const entryOf = (name: string): OverrideEntry => {
     const { priority, trusted, "public-keys": keys } = config.caches[name] as CacheConfig;
-    const url = cacheUrl({ port: gateway.port, name, priority, trusted });
+    const generation = generations.current(name);
+    const url = cacheUrl({ port: gateway.port, name, generation, priority, trusted });
     return { name, url, publicKeys: keysAllowed ? keys : [] };
   };
   const apply = createEffects({
@@ -118,6 +153,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
     controller,
     gateway,
     tethers,
+    generationOf: generations.current,
     warnings: () => {
       checkInclude(options, warnings);
       return warnings.list();
@@ -151,6 +187,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
       await controller.post({ fact: { type: "stop" } });
       await Promise.all([...tethers.values()].map((tether) => tether.close()));
       await discovery.close();
+      await saver.flush();
       await control.close();
     },
   };
@@ -167,21 +204,6 @@ function checkInclude({ dirs, env }: DaemonOptions, warnings: Warnings): void {
 async function mayWriteKeys({ config, env, log }: DaemonOptions): Promise<boolean> {
   const anyKeys = Object.values(config.caches).some((cache) => cache["public-keys"].length > 0);
   return anyKeys && (await isTrustedUser(env, log));
-}
-
-/** Writes the override; where that fails, says so as a warning that stands until it works again. */
-function guarded(
-  warnings: Warnings,
-  write: (entries: readonly OverrideEntry[]) => void,
-): (entries: readonly OverrideEntry[]) => void {
-  return (entries) => {
-    try {
-      write(entries);
-      warnings.clear("override-unwritable", null);
-    } catch (error) {
-      warnings.raise("override-unwritable", null, describe(error));
-    }
-  };
 }
 
 function describe(error: unknown): string {

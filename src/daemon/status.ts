@@ -14,6 +14,7 @@ export interface CacheFacts {
   readonly link: SshLink | null;
   readonly listed: boolean;
   readonly url: string;
+  readonly generation: number;
   readonly socket: string;
   readonly stats: GatewayStats;
 }
@@ -98,6 +99,7 @@ function cacheStatus(cache: CacheFacts): CacheStatus {
     retryAt: "look" in state && state.look.kind === "later" ? iso(state.look.at) : null,
     listed: cache.listed,
     url: cache.url,
+    generation: cache.generation,
     socket: cache.socket,
     transport: link?.transport ?? null,
     nixVersion: link?.daemon.nixVersion ?? null,

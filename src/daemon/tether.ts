@@ -11,6 +11,7 @@ import type { LookupTarget } from "../sources/discovery.js";
 import type { CacheEvent } from "../sources/event.js";
 import type { Upstream } from "../upstream/upstream.js";
 import { attemptCache, toFailure, type AttemptDeps } from "./attempt.js";
+import type { Rechecks } from "./rechecks.js";
 
 type Forward = Awaited<ReturnType<typeof openForward>>;
 
@@ -24,6 +25,8 @@ export interface TetherDeps extends Omit<AttemptDeps, "post" | "onTarget" | "log
   readonly socketPath: string;
   readonly openForward: typeof openForward;
   readonly openUpstream: (link: SshLink) => Upstream;
+  /** Called when the gateway has the upstream: what was denied is asked for again. */
+  readonly beginRechecks: () => Rechecks;
   readonly post: (fact: CacheEvent) => void;
   /** Raises or (null) clears the warning that the forward could not be opened. */
   readonly warnForward: (error: unknown) => void;
@@ -47,7 +50,10 @@ interface InUse {
   readonly attempt: number;
   readonly link: SshLink;
   readonly upstream: Upstream;
+  readonly rechecks: Rechecks;
   forward: Forward | null;
+  /** Whether the cache may be listed: it is known by which URL. */
+  settled: boolean;
 }
 
 export function createTether(deps: TetherDeps): Tether {
@@ -112,11 +118,14 @@ export function createTether(deps: TetherDeps): Tether {
   const bringUp = async (attempt: number, link: SshLink): Promise<void> => {
     const upstream = deps.openUpstream(link);
     gateway.setUpstream(name, upstream);
-    inUse = { attempt, link, upstream, forward: null };
+    const rechecks = deps.beginRechecks();
+    const using: InUse = { attempt, link, upstream, rechecks, forward: null, settled: false };
+    inUse = using;
     try {
-      inUse.forward = await deps.openForward({
+      using.forward = await deps.openForward({
         path: deps.socketPath,
         openDaemon: () => link.openDaemon(),
+        onSent: () => rechecks.uploaded(),
         log: deps.log,
       });
       deps.warnForward(null);
@@ -124,12 +133,18 @@ export function createTether(deps: TetherDeps): Tether {
       // Uploads need it, fetching does not: the cache is of use all the same.
       deps.warnForward(error);
     }
+    if (rechecks.settled === null) using.settled = true;
+    void rechecks.settled?.then(() => {
+      using.settled = true;
+      if (inUse === using) post({ type: "relist" });
+    });
   };
 
   const takeDown = async (): Promise<void> => {
     const using = inUse;
     if (using === null) return;
     inUse = null;
+    using.rechecks.end();
     await using.forward?.close();
     gateway.setUpstream(name, null);
     using.upstream.close();
@@ -139,7 +154,7 @@ export function createTether(deps: TetherDeps): Tether {
   return {
     leaves: (wish) => inUse !== null && inUse.attempt !== wish.link,
     takeDown,
-    link: () => inUse?.link ?? null,
+    link: () => (inUse?.settled === true ? inUse.link : null),
     follow: async (wish) => {
       if (running !== null && running.attempt !== wish.attempt) {
         running.abort.abort();

@@ -30,6 +30,8 @@ export function transition(state: CacheState, fact: Fact, moment: Moment): Cache
       return onNews(state, fact, moment);
     case "due":
       return isResting(state) ? startLook(state, moment) : state;
+    case "relist":
+      return state;
     case "found":
     case "absent":
     case "connected":

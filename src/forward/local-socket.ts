@@ -24,6 +24,8 @@ export interface ForwardOptions {
   /** A fresh byte stream to the remote nix-daemon. */
   readonly openDaemon: () => Promise<Duplex>;
   readonly log: Logger;
+  /** Told when a connection has ended, if it had sent anything: it may have been an upload. */
+  readonly onSent?: () => void;
   /** Wait for `openDaemon`, in milliseconds. */
   readonly openMs?: number;
 }
@@ -61,6 +63,7 @@ export async function openForward(options: ForwardOptions): Promise<Forward> {
     } finally {
       client.destroy();
       clients.delete(client);
+      if (client.bytesRead > 0 && closing === null) options.onSent?.();
     }
   };
 

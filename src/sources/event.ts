@@ -27,6 +27,8 @@ export type CacheEvent =
   | { readonly type: "probed"; readonly attempt: number; readonly alive: boolean }
   | { readonly type: "news"; readonly kind: "announced" | "goodbye"; readonly endpoints: readonly Endpoint[] }
   | { readonly type: "due" }
+  /** It may be listed now, or listed differently: nothing about the cache itself has changed. */
+  | { readonly type: "relist" }
   | { readonly type: "pause" }
   | { readonly type: "resume" };
 

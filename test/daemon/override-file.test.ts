@@ -62,10 +62,11 @@ extra-trusted-public-keys = pi-1:AAAA shared-1:CCCC
 });
 
 test("a cache's URL", () => {
-  const parts = { port: 37515, name: "pi" };
-  expect(bareCacheUrl(parts)).toBe("http://127.0.0.1:37515/pi");
-  expect(bareCacheUrl({ ...parts, generation: 0 })).toBe("http://127.0.0.1:37515/pi/0");
-  expect(cacheUrl({ ...parts, priority: 30, trusted: false })).toBe("http://127.0.0.1:37515/pi?priority=30");
+  const parts = { port: 37515, name: "pi", generation: 0 };
+  expect(bareCacheUrl(parts)).toBe("http://127.0.0.1:37515/pi/0");
+  expect(cacheUrl({ ...parts, priority: 30, trusted: false })).toBe(
+    "http://127.0.0.1:37515/pi/0?priority=30",
+  );
   expect(cacheUrl({ ...parts, generation: 15, priority: 0, trusted: true })).toBe(
     "http://127.0.0.1:37515/pi/15?priority=0&trusted=true",
   );

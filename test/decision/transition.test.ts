@@ -202,6 +202,12 @@ it("tries again at once when the link of a cache in use ends", () => {
   expect(desired(state)).toMatchObject({ link: null, attempt: 2 });
 });
 
+it("is the same after a change that only concerns how it is listed", () => {
+  for (const state of [initialState(t0), online()]) {
+    expect(transition(state, { type: "relist" }, moment)).toBe(state);
+  }
+});
+
 it("does not hammer a machine that refuses us, but looks often for a key that the user is about to add", () => {
   const delayOf = (code: string): number => {
     const state = after({ type: "due" }, { type: "failed", attempt: 1, failure: { ...failure, code } });

@@ -147,6 +147,26 @@ describe("joining", () => {
     await expect.poll(() => opened.connections).toBe(0);
   });
 
+  test("the end of a connection that had sent something is told", async () => {
+    let told = 0;
+    const opened = await openForward({
+      path,
+      openDaemon: await remote(echo),
+      onSent: () => (told += 1),
+      log: pino({ level: "silent" }),
+    });
+    onTestFinished(() => opened.close());
+    const sending = connect();
+    sending.write("upload");
+    await once(sending, "data");
+    expect(told).toBe(0);
+    await text(sending.end());
+    await expect.poll(() => told).toBe(1);
+    await text(connect().end());
+    await expect.poll(() => opened.connections).toBe(0);
+    expect(told).toBe(1);
+  });
+
   test("an error on the remote stream does not escape", async () => {
     const streams: Duplex[] = [];
     await forward(async () => {
