@@ -23,6 +23,8 @@ const paths = z.union([absolutePath, z.array(absolutePath).min(1, pathsWords)], 
 const portWords = "a whole number from 1 to 65535";
 const port = z.int(portWords).min(1, portWords).max(65535, portWords);
 
+const waitWords = "a number of seconds from 0 to 120";
+
 const priorityWords = "a whole number from 0 to 1000";
 
 /** Given to `ssh -G`, where a leading "-" would be an option. */
@@ -91,6 +93,14 @@ export const configSchema = z.strictObject({
   gateway: z
     .strictObject({
       port: port.default(37515).describe("Port of the gateway on 127.0.0.1."),
+      "resume-wait": z
+        .number(waitWords)
+        .min(0, waitWords)
+        .max(120, waitWords)
+        .default(20)
+        .describe(
+          "How many seconds a transfer that was cut waits for the machine's return before Nix is told to go elsewhere; 0 never.",
+        ),
     })
     .prefault({})
     .describe("The local binary cache that Nix talks to."),

@@ -98,7 +98,8 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
   try {
     const listen = fd === null ? { port: config.gateway.port } : { fd, port: config.gateway.port };
     const caches = Object.entries(config.caches).map(([name, { priority }]) => ({ name, priority }));
-    gateway = await openGateway({ caches, listen, log, onNarinfo: generations.answered });
+    const limits = { resumeMs: config.gateway["resume-wait"] * 1000 };
+    gateway = await openGateway({ caches, listen, log, limits, onNarinfo: generations.answered });
   } catch (error) {
     await control.close();
     throw error;
@@ -122,7 +123,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
         const openDaemon = (): ReturnType<SshLink["openDaemon"]> => link.openDaemon();
         // sshd allows ten sessions on a connection (MaxSessions); lookups, probes and uploads need theirs.
         const limits = link.transport === "stdio" ? { narConnections: 6 } : {};
-        return createDaemonUpstream({ openDaemon, limits, log });
+        return createDaemonUpstream({ openDaemon, exec: (command) => link.exec(command), limits, log });
       },
       beginRechecks: () => generations.begin(name),
       handshake: handshakeDaemon,

@@ -146,7 +146,7 @@ export function createTether(deps: TetherDeps): Tether {
     inUse = null;
     using.rechecks.end();
     await using.forward?.close();
-    gateway.setUpstream(name, null);
+    gateway.setUpstream(name, null, { mayReturn: true });
     using.upstream.close();
     using.link.close();
   };
@@ -156,6 +156,7 @@ export function createTether(deps: TetherDeps): Tether {
     takeDown,
     link: () => (inUse?.settled === true ? inUse.link : null),
     follow: async (wish) => {
+      if (!wish.awaited) gateway.setUpstream(name, null, { mayReturn: false });
       if (running !== null && running.attempt !== wish.attempt) {
         running.abort.abort();
         running = null;

@@ -10,6 +10,8 @@ export interface Desired {
   readonly link: number | null;
   /** The connection should be asked whether it still answers. */
   readonly probe: boolean;
+  /** The machine is being looked for or used: where it is away, a short wait for it is worth while. */
+  readonly awaited: boolean;
   /** When to post `due`, in milliseconds since the epoch. */
   readonly wakeAt: number | null;
 }
@@ -18,18 +20,20 @@ export interface Desired {
 export function desired(state: CacheState): Desired {
   switch (state.name) {
     case "online":
-      return { attempt: null, link: state.attempt, probe: state.probing, wakeAt: null };
+      return { attempt: null, link: state.attempt, probe: state.probing, awaited: true, wakeAt: null };
     case "connecting":
-      return { attempt: state.attempt, link: null, probe: false, wakeAt: null };
+      return { attempt: state.attempt, link: null, probe: false, awaited: true, wakeAt: null };
     case "offline":
     case "waiting":
       return {
         attempt: state.look.kind === "now" ? state.look.attempt : null,
         link: null,
         probe: false,
+        // A laptop that sleeps looks again as soon as it wakes, and what waits sleeps with it.
+        awaited: true,
         wakeAt: state.look.kind === "later" ? state.look.at : null,
       };
     case "paused":
-      return { attempt: null, link: null, probe: false, wakeAt: null };
+      return { attempt: null, link: null, probe: false, awaited: false, wakeAt: null };
   }
 }

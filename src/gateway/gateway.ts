@@ -28,14 +28,21 @@ export interface GatewayCacheOptions {
 }
 
 export interface Gateway {
-  /** null = "not here" from this moment; running lookups are answered 404 at once, NARs of that upstream end. */
-  setUpstream(cache: string, upstream: Upstream | null): void;
+  /**
+   * null = "not here" from this moment on. With `mayReturn` (default false) the machine is being looked for: running NARs
+   * then wait for the next upstream, and so do requests for what memory cannot answer, all for a bounded time. Without it
+   * they end at once, also where there was no upstream already.
+   */
+  setUpstream(cache: string, upstream: Upstream | null, options?: { readonly mayReturn: boolean }): void;
   stats(cache: string): GatewayStats;
   /** Whether one of these paths would be told of now. Rejects when the upstream cannot say. */
   servesAny(cache: string, hashParts: readonly string[], signal: AbortSignal): Promise<boolean>;
   /** Port it listens on. */
   readonly port: number;
-  /** Stops listening; running NARs may finish for at most `graceMs` milliseconds. Idempotent. */
+  /**
+   * Stops listening; running NARs may finish for at most `graceMs` milliseconds, those that wait for an upstream end at
+   * once. Idempotent.
+   */
   close(graceMs: number): Promise<void>;
 }
 
@@ -104,10 +111,12 @@ export async function openGateway(options: GatewayOptions): Promise<Gateway> {
 
   return {
     port,
-    setUpstream: (cache, upstream) => cacheNamed(cache).setUpstream(upstream),
+    setUpstream: (cache, upstream, { mayReturn } = { mayReturn: false }) =>
+      cacheNamed(cache).setUpstream(upstream, mayReturn),
     servesAny: (cache, hashParts, signal) => cacheNamed(cache).servesAny(hashParts, signal),
     stats: (cache) => ({ ...cacheNamed(cache).stats }),
     close(graceMs) {
+      for (const { reach } of caches.values()) reach.close();
       closing ??= closeServer(server, graceMs);
       return closing;
     },

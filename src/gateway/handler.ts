@@ -1,19 +1,17 @@
 // From a request to its answer. Whatever goes wrong in here is a 404, or a closed connection once a NAR has begun.
 
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { finished, pipeline } from "node:stream/promises";
+import { finished } from "node:stream/promises";
 
 import type { Logger } from "pino";
 
 import { formatNarinfo } from "../protocol/narinfo.js";
 import { nix32FromHex } from "../protocol/nix32.js";
-import type { PathInfo } from "../protocol/path-info.js";
-import { TetherError, messageOf } from "../util/errors.js";
+import { messageOf } from "../util/errors.js";
 import { formatCacheInfo, sendForbidden, sendNotFound, sendText } from "./answers.js";
-import { openTransfer, type NarTransfer } from "./nar-transfer.js";
-import { isLoopbackHost, narUrl, parseRangeStart, parseRoute, type Route } from "./routes.js";
+import { answerNar } from "./nar-answer.js";
+import { isLoopbackHost, narUrl, parseRoute, type Route } from "./routes.js";
 import type { ServedCache } from "./served-cache.js";
-import type { Session } from "./session.js";
 
 /** Who is at the other end of a connection: the user we work for, somebody else, or not to be told. */
 export type PeerVerdict = "allowed" | "foreign" | "unknown";
@@ -100,76 +98,4 @@ async function answerNarinfo(cache: ServedCache, hashPart: string, response: Ser
   if (info === null) return sendNotFound(response);
   const url = narUrl(hashPart, nix32FromHex(info.narHash));
   sendText(response, 200, "text/x-nix-narinfo", formatNarinfo(info, url));
-}
-
-async function answerNar(
-  cache: ServedCache,
-  route: Extract<Route, { kind: "nar" }>,
-  request: IncomingMessage,
-  response: ServerResponse,
-): Promise<void> {
-  const { hashPart, narHash } = route;
-  const nar = narUrl(hashPart, narHash);
-  if (cache.session === null || cache.tombstones.has(nar)) return sendNotFound(response);
-  const info = await cache.narPath(hashPart, narHash);
-  const { session } = cache;
-  if (info === null || session === null) return sendNotFound(response);
-  if (request.method === "HEAD") {
-    writeNarHead(response, info, null);
-    response.end();
-    return;
-  }
-  const from = parseRangeStart(request.headers.range);
-  if (from !== null && from >= info.narSize) return sendNotFound(response);
-
-  const client = new AbortController();
-  response.once("close", () => client.abort());
-  if (response.destroyed) return;
-  const transfer = await begin(cache, { session, info, from: from ?? 0, hashPart }, client.signal);
-  if (transfer === null) return sendNotFound(response);
-  try {
-    writeNarHead(response, info, from);
-    if (from !== null && from > 0) cache.stats.resumed += 1;
-    await pipeline(transfer.bytes(), response);
-  } catch (error) {
-    // Nix asks again with a Range within a second: the tombstone answers that with 404, which ends it well.
-    const broken = transfer.broken();
-    if (broken !== null) {
-      // With another upstream there already, the retry can go on where this one ended.
-      if (cache.session === null || cache.session === session) cache.tombstones.add(nar);
-      cache.log.warn({ path: info.path, reason: messageOf(broken) }, "NAR cut");
-    }
-    throw error;
-  } finally {
-    transfer.release();
-  }
-}
-
-/** The transfer with its first byte there, or null for "not here". */
-async function begin(
-  cache: ServedCache,
-  nar: { session: Session; info: PathInfo; from: number; hashPart: string },
-  client: AbortSignal,
-): Promise<NarTransfer | null> {
-  const { limits, now, stats } = cache;
-  const { session, info, from, hashPart } = nar;
-  const onBytes = (count: number): void => {
-    stats.narBytes += count;
-  };
-  try {
-    return await openTransfer({ session, info, from, limits, now, onBytes }, client);
-  } catch (error) {
-    if (error instanceof TetherError && error.code === "not-valid") cache.forget(hashPart);
-    if (!client.aborted) cache.log.warn({ path: info.path, reason: messageOf(error) }, "NAR not to be had");
-    return null;
-  }
-}
-
-function writeNarHead(response: ServerResponse, info: PathInfo, from: number | null): void {
-  const { narSize } = info;
-  response.setHeader("content-type", "application/x-nix-nar");
-  response.setHeader("accept-ranges", "bytes");
-  response.setHeader("content-length", narSize - (from ?? 0));
-  if (from !== null) response.setHeader("content-range", `bytes ${from}-${narSize - 1}/${narSize}`);
-  response.writeHead(from === null ? 200 : 206);
 }

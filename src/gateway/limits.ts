@@ -13,6 +13,13 @@ export interface GatewayLimits {
   readonly narFirstByteMs: number;
   /** A NAR without a new byte for this time is given up. Longer than the upstream's own watchdog. */
   readonly narStallMs: number;
+  /**
+   * How long a NAR that was cut, and a request while the cache is briefly away, waits for the machine's return;
+   * 0 never. Counted from the loss, or from the gateway's start.
+   */
+  readonly resumeMs: number;
+  /** A NAR that breaks so many times without a new byte in between is given up, although the cache is there. */
+  readonly narTries: number;
   /** A client that takes nothing for this time loses its connection and frees the upstream. */
   readonly clientStallMs: number;
   /** A NAR that broke is answered 404 for this time, so that Nix's retries end and it goes elsewhere. */
@@ -36,6 +43,8 @@ export const defaultLimits: GatewayLimits = {
   busyLookupMs: 6_000,
   narFirstByteMs: 35_000,
   narStallMs: 10_000,
+  resumeMs: 20_000,
+  narTries: 6,
   clientStallMs: 120_000,
   tombstoneMs: 30_000,
   absenceMs: 60_000,

@@ -1,135 +1,108 @@
-// The body of one NAR response: bytes of an upstream's NAR from an offset on, watched for stalls on both sides.
+// One try at a NAR on one upstream: its bytes from an offset on, watched for stalls.
 
 import type { Readable } from "node:stream";
 
 import type { PathInfo } from "../protocol/path-info.js";
+import { seekBytesPerMs, type NarTail } from "../upstream/upstream.js";
 import { TetherError } from "../util/errors.js";
 import type { GatewayLimits } from "./limits.js";
 import { abortable, type Session } from "./session.js";
 
-/** What a transfer is made of. */
+/** What a try is made of. */
 export interface NarRequest {
   readonly session: Session;
   readonly info: PathInfo;
-  /** The first byte wanted; an upstream cannot seek, so what lies before is read and dropped. */
+  /** The first byte wanted. */
   readonly from: number;
   readonly limits: GatewayLimits;
   /** A monotonic clock in milliseconds. */
   readonly now: () => number;
-  /** Told the length of each piece that the client took. */
-  readonly onBytes: (count: number) => void;
+  /** Told when bytes came from the machine, also such as lie before `from`. */
+  readonly onArrival: () => void;
 }
 
-/** A NAR whose first byte has arrived, so that a 200 can be promised. */
-export interface NarTransfer {
-  /** The bytes from `from` to the end; throws when the upstream breaks or somebody stalls. Read once. */
-  bytes(): AsyncGenerator<Buffer, void, undefined>;
-  /** Lets go of the upstream. Idempotent; to be called whatever happens. */
-  release(): void;
-  /** Why the upstream's side broke, or null while it is sound or only the client's side broke. */
-  broken(): Error | null;
-}
-
-/** Asks for a NAR and waits for its first bytes. Rejects as `Upstream.openNar` does, or with code `stalled`. */
-export async function openTransfer(request: NarRequest, client: AbortSignal): Promise<NarTransfer> {
-  const { session, info, limits, now } = request;
+/**
+ * The bytes from `from` to the end. Throws as `Upstream.openNar` does and as its stream fails, with the reason for which
+ * the session ended, or with code `stalled`, `nar-length` or `client-gone`. Whatever happens the upstream is let go of.
+ */
+export async function* transferNar(
+  request: NarRequest,
+  client: AbortSignal,
+): AsyncGenerator<Buffer, void, undefined> {
+  const { session, info, from, limits } = request;
   const calledOff = new AbortController();
   const { signal } = calledOff;
-  let broken: Error | null = null;
-  let source: Readable | null = null;
-  let timer: NodeJS.Timeout | undefined;
-
-  const stop = (reason: Error): void => {
-    clearTimeout(timer);
-    calledOff.abort(reason);
-    // A stream read to its end has given its connection back already.
-    if (source !== null && !source.readableEnded) source.destroy(reason);
-  };
-  const fail = (reason: Error): void => {
-    if (signal.aborted) return;
-    broken = reason;
-    stop(reason);
-  };
-  const onClientGone = (): void => stop(new TetherError("client-gone", "the client went away"));
-  const stopListening = session.onEnd(fail);
+  const end = (reason: Error): void => calledOff.abort(reason);
+  const onClientGone = (): void => end(new TetherError("client-gone", "the client went away"));
+  const stopListening = session.onEnd(end);
   client.addEventListener("abort", onClientGone, { once: true });
-  const release = (): void => {
-    stopListening();
-    client.removeEventListener("abort", onClientGone);
-    stop(new TetherError("released", "the transfer is over"));
-  };
-
-  const watch = (ms: number, onLate: (reason: Error) => void, what: string): void => {
-    clearTimeout(timer);
-    timer = setTimeout(() => onLate(new TetherError("stalled", `${info.path}: ${what} for ${ms} ms`)), ms);
-  };
-  const watchUpstream = (): void => watch(limits.narStallMs, fail, "no byte from the machine");
-  const watchClient = (): void => watch(limits.clientStallMs, stop, "the client took nothing");
-  // A NAR may wait its turn for a connection: that is no stall while the others advance.
-  const watchStart = (since: number): void => {
-    watch(
-      Math.max(1, since + limits.narFirstByteMs - now()),
-      (reason) => {
-        if (session.lastProgress > since) watchStart(session.lastProgress);
-        else fail(reason);
-      },
-      "no first byte from the machine",
-    );
-  };
-
+  if (client.aborted) onClientGone();
+  let stopWatch = watchStart(request, end);
+  let source: Readable | null = null;
   try {
-    if (client.aborted) onClientGone();
-    watchStart(now());
-    source = await abortable(
-      async () => session.upstream.openNar(info, signal),
+    const tail = await abortable(
+      () => open(request, signal),
       signal,
-      (late) => discard(late),
+      (late) => discard(late.stream),
     );
-    // Known at once, also while the client keeps us from reading on.
-    source.on("error", fail);
+    source = watched(tail.stream, end, signal);
     const pieces = source[Symbol.asyncIterator]() as AsyncIterator<Buffer, undefined>;
-    const first = await abortable(() => pieces.next(), signal);
-    if (first.done === true) throw wrongLength(info, 0);
-    const pass = passOn(request, pieces, first, { watchUpstream, watchClient, fail });
-    return { bytes: () => pass, release, broken: () => broken };
-  } catch (error) {
-    release();
-    throw error;
-  }
-}
-
-interface Watchdogs {
-  watchUpstream(): void;
-  watchClient(): void;
-  fail(reason: Error): void;
-}
-
-async function* passOn(
-  request: NarRequest,
-  pieces: AsyncIterator<Buffer, undefined>,
-  first: IteratorResult<Buffer, undefined>,
-  dogs: Watchdogs,
-): AsyncGenerator<Buffer, void, undefined> {
-  const { session, info, from, onBytes } = request;
-  let at = 0;
-  try {
-    for (let next = first; next.done !== true; next = await pieces.next()) {
+    let at = tail.begins;
+    for (let next = await pieces.next(); next.done !== true; next = await pieces.next()) {
+      stopWatch();
       session.progressed();
+      request.onArrival();
       const piece = next.value.subarray(Math.max(0, Math.min(next.value.length, from - at)));
       at += next.value.length;
       if (at > info.narSize) throw wrongLength(info, at);
-      if (piece.length > 0) {
-        dogs.watchClient();
-        yield piece;
-        onBytes(piece.length);
-      }
-      dogs.watchUpstream();
+      if (piece.length > 0) yield piece;
+      stopWatch = watch(limits.narStallMs, () => end(stalled(info, "no byte", limits.narStallMs)));
     }
     if (at !== info.narSize) throw wrongLength(info, at);
-  } catch (error) {
-    dogs.fail(error as Error);
-    throw error;
+  } finally {
+    stopWatch();
+    stopListening();
+    client.removeEventListener("abort", onClientGone);
+    // A stream read to its end has given its connection back already.
+    if (source?.readableEnded === false) source.destroy();
   }
+}
+
+async function open({ session, info, from }: NarRequest, signal: AbortSignal): Promise<NarTail> {
+  const { upstream } = session;
+  if (from > 0) return upstream.openNarFrom(info, from, signal);
+  return { stream: await upstream.openNar(info, signal), begins: 0 };
+}
+
+/** Ends both with one another; known at once, also while the client keeps us from reading on. */
+function watched(source: Readable, end: (reason: Error) => void, signal: AbortSignal): Readable {
+  source.on("error", end);
+  const onAbort = (): void => void source.destroy(signal.reason as Error);
+  signal.addEventListener("abort", onAbort, { once: true });
+  if (signal.aborted) onAbort();
+  return source;
+}
+
+/** A NAR may wait its turn for a connection: that is no stall while the others advance. */
+function watchStart(request: NarRequest, end: (reason: Error) => void): () => void {
+  const { session, info, from, limits, now } = request;
+  const patience = Math.ceil(limits.narFirstByteMs + from / seekBytesPerMs);
+  const watchSince = (since: number): (() => void) =>
+    watch(Math.max(1, since + patience - now()), () => {
+      if (session.lastProgress > since) stop = watchSince(session.lastProgress);
+      else end(stalled(info, "no first byte", patience));
+    });
+  let stop = watchSince(now());
+  return () => stop();
+}
+
+function watch(ms: number, onLate: () => void): () => void {
+  const timer = setTimeout(onLate, ms);
+  return () => clearTimeout(timer);
+}
+
+function stalled(info: PathInfo, what: string, ms: number): Error {
+  return new TetherError("stalled", `${info.path}: ${what} from the machine for ${ms} ms`);
 }
 
 function wrongLength(info: PathInfo, length: number): Error {

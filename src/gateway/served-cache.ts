@@ -5,10 +5,10 @@ import type { Logger } from "pino";
 import { nix32FromHex } from "../protocol/nix32.js";
 import type { PathInfo } from "../protocol/path-info.js";
 import type { Upstream } from "../upstream/upstream.js";
-import { TetherError } from "../util/errors.js";
 import type { GatewayLimits } from "./limits.js";
 import { createNarinfoMemory, type NarinfoMemory } from "./narinfo-memory.js";
-import { beginSession, type Session } from "./session.js";
+import { Reach } from "./reach.js";
+import type { Session } from "./session.js";
 import { createTombstones, type Tombstones } from "./tombstones.js";
 
 /** Counts since the gateway was opened. */
@@ -35,13 +35,12 @@ export class ServedCache {
   readonly priority: number;
   readonly stats: GatewayStats = { lookups: 0, hits: 0, narBytes: 0, resumed: 0, unsigned: 0 };
   readonly tombstones: Tombstones;
+  readonly reach: Reach;
   readonly log: Logger;
   readonly limits: GatewayLimits;
   readonly now: () => number;
   readonly #memory: NarinfoMemory;
   readonly #unsigned = new Set<string>();
-  #session: Session | null = null;
-  #lostAt = -Infinity;
 
   /** `now` is a monotonic clock in milliseconds. */
   constructor(options: { priority: number; limits: GatewayLimits; now: () => number; log: Logger }) {
@@ -50,22 +49,19 @@ export class ServedCache {
     this.now = options.now;
     this.log = options.log;
     this.tombstones = createTombstones(options.limits.tombstoneMs, options.now);
+    this.reach = new Reach({ resumeMs: options.limits.resumeMs, now: options.now });
     this.#memory = createNarinfoMemory(options.limits.memoryEntries, options.now);
   }
 
   /** The upstream in use, or null while the cache is away. */
   get session(): Session | null {
-    return this.#session;
+    return this.reach.session;
   }
 
   /** See `Gateway.setUpstream`. */
-  setUpstream(upstream: Upstream | null): void {
-    const old = this.#session;
-    if (old?.upstream === upstream || (old === null && upstream === null)) return;
-    this.#session = upstream === null ? null : beginSession(upstream, this.now);
-    if (upstream === null) this.#lostAt = this.now();
-    else this.tombstones.clear();
-    old?.end(new TetherError("upstream-lost", "the cache went away"));
+  setUpstream(upstream: Upstream | null, mayReturn: boolean): void {
+    if (upstream !== null && this.session?.upstream !== upstream) this.tombstones.clear();
+    this.reach.set(upstream, mayReturn);
   }
 
   /**
@@ -112,19 +108,18 @@ export class ServedCache {
   }
 
   async #lookUp(hashPart: string): Promise<PathInfo | null> {
-    if (this.#session === null) {
-      const known = this.#fromMemory(hashPart);
-      if (known !== null) this.stats.lookups += 1;
-      return known;
-    }
+    const deadline = this.now() + this.limits.lookupMs;
+    const known = this.session === null ? this.#fromMemory(hashPart) : null;
+    if (known === null && (await this.reach.arrival(deadline)) === null) return null;
     this.stats.lookups += 1;
-    return this.#ask(hashPart);
+    return known ?? this.#ask(hashPart, deadline);
   }
 
-  async #ask(hashPart: string): Promise<PathInfo | null> {
-    const deadline = this.now() + this.limits.lookupMs;
+  async #ask(hashPart: string, deadline = this.now() + this.limits.lookupMs): Promise<PathInfo | null> {
     for (;;) {
-      const session = this.#session;
+      const known = this.session === null ? this.#fromMemory(hashPart) : null;
+      if (known !== null) return known;
+      const session = await this.reach.arrival(deadline);
       const left = deadline - this.now();
       if (session === null || left <= 0) return this.#fromMemory(hashPart);
       const answer = await session.ask(hashPart, { ms: left, busyMs: this.limits.busyLookupMs });
@@ -138,12 +133,12 @@ export class ServedCache {
       }
       this.log.debug({ hashPart, reason: answer.reason }, "lookup failed");
       // Only a new upstream is worth a second question.
-      if (this.#session === session) return this.#fromMemory(hashPart);
+      if (this.session === session) return this.#fromMemory(hashPart);
     }
   }
 
   #fromMemory(hashPart: string): PathInfo | null {
-    const away = this.#session === null ? this.now() - this.#lostAt : 0;
+    const away = this.session === null ? this.now() - this.reach.lostAt : 0;
     return away <= this.limits.absenceMs ? this.#memory.recall(hashPart) : null;
   }
 }

@@ -15,18 +15,21 @@ const MAX_STDERR_CHARS = 1_000;
 /** Takes the channel over, its stderr included. */
 export class ChannelStream extends Duplex {
   readonly #channel: ClientChannel;
+  #exitCode: number | null = null;
   #pendingWrite: WriteDone | null = null;
   #closed = false;
   #stderr = "";
 
-  constructor(channel: ClientChannel) {
+  /** With `endsWithExit` what can be read ends when the program has, and not when it closes its stdout. */
+  constructor(channel: ClientChannel, options: { readonly endsWithExit: boolean } = { endsWithExit: false }) {
     super({ readableHighWaterMark: READ_AHEAD_BYTES });
     this.#channel = channel;
     channel.on("error", (error: Error) => this.destroy(error));
     channel.on("data", (chunk: Buffer) => {
       if (!this.push(chunk)) channel.pause();
     });
-    channel.on("end", () => this.push(null));
+    channel.on("exit", (code: number | null) => (this.#exitCode = code));
+    channel.on(options.endsWithExit ? "close" : "end", () => this.push(null));
     channel.on("close", () => this.#onClose());
     channel.stderr.on("error", () => undefined);
     channel.stderr.on("data", (chunk: Buffer) => {
@@ -37,6 +40,11 @@ export class ChannelStream extends Duplex {
   /** The end of what the far program has written to its stderr. */
   get stderrTail(): string {
     return this.#stderr;
+  }
+
+  /** The far program's exit code; null while it runs, when a signal ended it, or when the link was lost. */
+  get exitCode(): number | null {
+    return this.#exitCode;
   }
 
   override _read(): void {

@@ -37,18 +37,40 @@ export class Channels {
    * not), `timeout`, or the reason for which the link has ended.
    */
   async open(transport: Transport): Promise<ChannelStream> {
+    const stream = await this.#enter(
+      () => this.#openPatiently(transport),
+      (channel) => new ChannelStream(channel),
+    );
+    this.#proven = true;
+    return stream;
+  }
+
+  /** See `SshLink.exec`. Rejects as `open` does, without its patience. */
+  async exec(command: string): Promise<ChannelStream> {
+    const stream = await this.#enter(
+      () => this.#bounded(OPEN_MS, "a command", (done) => this.#client.exec(command, done)),
+      (channel) => new ChannelStream(channel, { endsWithExit: true }),
+    );
+    stream.end();
+    return stream;
+  }
+
+  /** One after the other, and no more than allowed. */
+  async #enter(
+    ask: () => Promise<ClientChannel>,
+    take: (channel: ClientChannel) => ChannelStream,
+  ): Promise<ChannelStream> {
     if (this.#open.size + this.#waiting >= MAX_CHANNELS) {
-      throw new TetherError("channel-limit", `${MAX_CHANNELS} streams to the nix-daemon are open already`);
+      throw new TetherError("channel-limit", `${MAX_CHANNELS} channels are open already`);
     }
     this.#waiting += 1;
-    const opening = this.#turn.then(() => this.#openPatiently(transport));
+    const opening = this.#turn.then(ask);
     this.#turn = opening.catch(() => undefined);
     try {
-      const stream = new ChannelStream(await opening);
+      const stream = take(await opening);
       stream.on("error", () => undefined);
       this.#open.add(stream);
       stream.once("close", () => this.#open.delete(stream));
-      this.#proven = true;
       // The link may have ended in the same breath.
       if (this.#ended !== null) {
         stream.destroy(this.#ended);

@@ -1,6 +1,6 @@
 // What the rest of the program sees of an SSH connection to a machine that holds a Nix store.
 
-import type { Duplex } from "node:stream";
+import type { Duplex, Readable } from "node:stream";
 
 /** Where a machine may answer. `address` carries a scope where it needs one (`fe80::1%eth0`). */
 export interface Endpoint {
@@ -23,6 +23,14 @@ export interface DaemonInfo {
   readonly trusted: boolean | null;
 }
 
+/** What a program on the machine writes to its stdout; it ends with the program. Destroying it closes the channel. */
+export interface RemoteProgram extends Readable {
+  /** Known when the stream has ended; null where a signal ended the program or the link was lost. */
+  readonly exitCode: number | null;
+  /** The end of what it has written to its stderr. */
+  readonly stderrTail: string;
+}
+
 /** A live, authenticated SSH connection whose far nix-daemon answered a handshake. */
 export interface SshLink {
   readonly address: string;
@@ -33,6 +41,12 @@ export interface SshLink {
   readonly daemon: DaemonInfo;
   /** A fresh byte stream to the remote nix-daemon, before any handshake. Rejects when the link is gone. */
   openDaemon(): Promise<Duplex>;
+  /**
+   * Runs a command with nothing on its stdin, by way of the user's shell; a forced command runs in its place and is not
+   * told apart. Takes one of sshd's sessions on this connection (MaxSessions, by default 10). Rejects when sshd refuses
+   * or the link is gone.
+   */
+  exec(command: string): Promise<RemoteProgram>;
   /** Whether the far nix-daemon answers a new handshake within `ms` milliseconds. Never rejects. */
   probe(ms: number): Promise<boolean>;
   /** Settles once, with the reason, when the connection has ended for whatever cause. Never rejects. */

@@ -128,6 +128,7 @@ async function establish(session: Session, dialled: Dialled, args: ConnectArgs):
       transport,
       daemon,
       openDaemon,
+      exec: (command) => channels.exec(command),
       probe: (ms) => probe(openDaemon, args.handshake, ms),
       closed,
       close: () => {

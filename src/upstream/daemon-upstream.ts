@@ -2,6 +2,7 @@
 
 import type { Duplex } from "node:stream";
 import type { Logger } from "pino";
+import type { RemoteProgram } from "../link/link.js";
 import { defaultLimits, type UpstreamLimits } from "./limits.js";
 import { createLookup } from "./lookup.js";
 import { createNarPool } from "./nar-pool.js";
@@ -12,6 +13,8 @@ import type { Upstream } from "./upstream.js";
 export interface DaemonUpstreamOptions {
   /** A fresh byte stream to the nix-daemon, before any handshake. */
   readonly openDaemon: () => Promise<Duplex>;
+  /** Runs a command on the machine, where that may be possible: a NAR that was cut then goes on from its middle. */
+  readonly exec?: (command: string) => Promise<RemoteProgram>;
   readonly log: Logger;
   readonly limits?: Partial<UpstreamLimits>;
 }
@@ -22,18 +25,31 @@ export interface DaemonUpstreamOptions {
  * Codes of rejections and stream errors: `timeout` (no answer to a lookup or handshake in time), `stalled` (no
  * byte of a NAR for `stallMs`), `closed` and `truncated` (the connection was lost, or `close` was called),
  * `not-valid` (the store cannot give that path), `nar-damaged` (on a stream: what arrives is not the NAR that was
- * promised), `busy` (every NAR connection stands still), `daemon-error`, and those of `ProtocolError`.
+ * promised), `tail-failed` (on a stream: the command did not give the end of the NAR), `busy` (every NAR connection stands
+ * still), `daemon-error`, and those of `ProtocolError`.
  */
 export function createDaemonUpstream(options: DaemonUpstreamOptions): Upstream {
   const { openDaemon, log } = options;
   const limits: UpstreamLimits = { ...defaultLimits, ...options.limits };
   const opener = createOpener(openDaemon, limits.openMs);
-  const nars = createNarPool({ open: (signal) => opener.open("nar", signal), limits, log });
-  const lookup = createLookup({ open: () => opener.open("lookup"), narBytes: () => nars.bytes, limits, log });
+  const nars = createNarPool({
+    open: (signal) => opener.open("nar", signal),
+    exec: options.exec ?? null,
+    limits,
+    log,
+  });
+  const lookup = createLookup({
+    open: () => opener.open("lookup"),
+    narBytes: () => nars.bytes,
+    needsRoots: () => nars.needsRoots,
+    limits,
+    log,
+  });
   const presence = createPresence((signal) => opener.open("check", signal));
   return {
     queryByHashPart: (hashPart, signal) => lookup.queryByHashPart(hashPart, signal),
     openNar: (info, signal) => nars.openNar(info, signal),
+    openNarFrom: (info, from, signal) => nars.openNarFrom(info, from, signal),
     findPresent: (hashParts, signal) => presence.findPresent(hashParts, signal),
     close: () => {
       opener.close();

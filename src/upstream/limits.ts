@@ -20,6 +20,8 @@ export interface UpstreamLimits {
   readonly rootMs: number;
   /** A NAR up to this many bytes is checked whole before the first byte is passed on. */
   readonly wholeNarBytes: number;
+  /** From this byte on it is worth a command on the machine to begin a NAR in its middle. */
+  readonly tailBytes: number;
 }
 
 export const defaultLimits: UpstreamLimits = {
@@ -32,4 +34,5 @@ export const defaultLimits: UpstreamLimits = {
   idleMs: 20_000,
   rootMs: 60_000,
   wholeNarBytes: 64 * 1024,
+  tailBytes: 1024 * 1024,
 };

@@ -17,6 +17,8 @@ export interface LookupDeps {
   readonly limits: UpstreamLimits;
   /** How many bytes of NARs have arrived: whether the link is alive when no answer comes. */
   readonly narBytes: () => number;
+  /** Whether the roots are needed although nobody asks: then the connection is not idle. */
+  readonly needsRoots: () => boolean;
   readonly log: Logger;
 }
 
@@ -49,7 +51,7 @@ export function createLookup(deps: LookupDeps): Lookup {
       if (current === connection) current = null;
       log.debug({ reason: messageOf(reason) }, "lookup connection closed");
     });
-    closeWhenIdle(connection, limits);
+    closeWhenIdle(connection, deps);
     return connection;
   };
   const acquire = (): Promise<Connection> => {
@@ -121,11 +123,11 @@ async function lookUp(
   return client.ask(queryPathInfo(path));
 }
 
-function closeWhenIdle(connection: Connection, limits: UpstreamLimits): void {
+function closeWhenIdle(connection: Connection, { limits, needsRoots }: LookupDeps): void {
   const { client } = connection;
   const check = (): void => {
     const keepUntil = Math.max(connection.usedAt + limits.idleMs, connection.rootedAt + limits.rootMs);
-    const left = client.pending > 0 ? limits.idleMs : keepUntil - performance.now();
+    const left = client.pending > 0 || needsRoots() ? limits.idleMs : keepUntil - performance.now();
     if (left <= 0) return client.destroy();
     timer = setTimeout(check, left).unref();
   };

@@ -1,16 +1,21 @@
 // NARs, each over a connection of its own for as long as it lasts; connections are few, bounded and used again.
 
-import type { Readable } from "node:stream";
+import { finished, type Readable } from "node:stream";
 import type { Logger } from "pino";
+import type { RemoteProgram } from "../link/link.js";
 import { addTempRoot } from "../protocol/operations.js";
 import type { PathInfo } from "../protocol/path-info.js";
 import { TetherError, messageOf } from "../util/errors.js";
 import type { DaemonClient } from "./daemon-client.js";
+import { createDumpTail } from "./dump-tail.js";
 import type { UpstreamLimits } from "./limits.js";
 import { createTurns, type Turns } from "./turns.js";
+import type { NarTail } from "./upstream.js";
 
 export interface NarPoolDeps {
   readonly open: (signal: AbortSignal) => Promise<DaemonClient>;
+  /** Runs a command on the machine; null where there is no way to. */
+  readonly exec: ((command: string) => Promise<RemoteProgram>) | null;
   readonly limits: UpstreamLimits;
   readonly log: Logger;
 }
@@ -18,6 +23,10 @@ export interface NarPoolDeps {
 export interface NarPool {
   /** See `Upstream.openNar`. The signal counts until the stream is given; then the stream is to be destroyed. */
   openNar(info: PathInfo, signal: AbortSignal): Promise<Readable>;
+  /** See `Upstream.openNarFrom`. */
+  openNarFrom(info: PathInfo, from: number, signal: AbortSignal): Promise<NarTail>;
+  /** Whether NARs are read that nothing holds but the temporary roots of the lookups. */
+  readonly needsRoots: boolean;
   /** Bytes of NARs that have arrived so far. */
   readonly bytes: number;
   close(): void;
@@ -27,6 +36,7 @@ export function createNarPool(deps: NarPoolDeps): NarPool {
   const { limits, log } = deps;
   const idle: { client: DaemonClient; timer: NodeJS.Timeout }[] = [];
   const inUse = new Set<DaemonClient>();
+  const tails = new Set<Readable>();
   let bytes = 0;
   let closed = false;
   const turns: Turns = createTurns({
@@ -34,6 +44,16 @@ export function createNarPool(deps: NarPoolDeps): NarPool {
     waitMs: limits.turnMs,
     progress: () => bytes,
   });
+
+  const dump =
+    deps.exec === null
+      ? null
+      : createDumpTail({
+          exec: deps.exec,
+          markerMs: limits.stallMs,
+          onBytes: (count) => (bytes += count),
+          log,
+        });
 
   const keep = (client: DaemonClient): void => {
     if (closed) return client.destroy();
@@ -107,28 +127,62 @@ export function createNarPool(deps: NarPoolDeps): NarPool {
     return start(await deps.open(signal), info, signal, free);
   };
 
+  const openTail = async (
+    info: PathInfo,
+    from: number,
+    signal: AbortSignal,
+    free: () => void,
+  ): Promise<NarTail | null> => {
+    const stream = (await dump?.open(info, from, signal)) ?? null;
+    if (stream === null) return null;
+    tails.add(stream);
+    // Also where it has failed already.
+    finished(stream, () => {
+      tails.delete(stream);
+      free();
+    });
+    if (closed) stream.destroy(closedError());
+    return { stream, begins: from };
+  };
+
+  /** `work` is to call `free` when it has succeeded and its stream is over. */
+  const inTurn = async <T>(signal: AbortSignal, work: (free: () => void) => Promise<T>): Promise<T> => {
+    if (closed) throw closedError();
+    const free = await turns.take(signal);
+    try {
+      signal.throwIfAborted();
+      return await work(free);
+    } catch (error) {
+      free();
+      throw error;
+    }
+  };
+
   return {
     get bytes() {
       return bytes;
     },
-    openNar: async (info, signal) => {
-      if (closed) throw new TetherError("closed", "the cache was closed");
-      const free = await turns.take(signal);
-      try {
-        signal.throwIfAborted();
-        return await run(info, signal, free);
-      } catch (error) {
-        free();
-        throw error;
-      }
+    get needsRoots() {
+      return tails.size > 0;
     },
+    openNar: (info, signal) => inTurn(signal, (free) => run(info, signal, free)),
+    openNarFrom: (info, from, signal) =>
+      inTurn(signal, async (free) => {
+        const tail = from < limits.tailBytes ? null : await openTail(info, from, signal, free);
+        return tail ?? { stream: await run(info, signal, free), begins: 0 };
+      }),
     close: () => {
       closed = true;
       turns.close();
       for (const { client } of idle) client.destroy();
       for (const client of inUse) client.destroy();
+      for (const tail of tails) tail.destroy(closedError());
     },
   };
+}
+
+function closedError(): TetherError {
+  return new TetherError("closed", "the cache was closed");
 }
 
 function isLoss(error: unknown): boolean {

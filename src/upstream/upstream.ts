@@ -5,6 +5,16 @@ import type { PathInfo } from "../protocol/path-info.js";
 
 export type { PathInfo } from "../protocol/path-info.js";
 
+/** The slowest disk that is waited for where bytes of a NAR are skipped on the machine itself: 10 MB/s. */
+export const seekBytesPerMs = 10_000;
+
+/** The end of a NAR, or more than that. */
+export interface NarTail {
+  readonly stream: Readable;
+  /** Where in the NAR the stream begins: at `from`, or earlier. */
+  readonly begins: number;
+}
+
 /** A cache that is online. Every call rejects when the link is lost or its deadline passes. */
 export interface Upstream {
   /** The path whose base name begins with these 32 characters, or null when the store has none. */
@@ -16,6 +26,12 @@ export interface Upstream {
    * destroying the stream frees the connection behind it.
    */
   openNar(info: PathInfo, signal: AbortSignal): Promise<Readable>;
+  /**
+   * The same NAR from byte `from` on, for one that was cut there; that it is still the same the caller has made sure of.
+   * A machine that cannot begin in the middle sends it from its start, which counts as arriving bytes; one that can
+   * may be silent for as long as it takes to read what lies before `from` (see `seekBytesPerMs`).
+   */
+  openNarFrom(info: PathInfo, from: number, signal: AbortSignal): Promise<NarTail>;
   /**
    * Some of those of `hashParts` whose paths the store has; empty when it has none of them. For thousands: answered by
    * few round trips, beside the lookups and not among them.

@@ -24,7 +24,7 @@ async function complaint(content: string | Uint8Array): Promise<string> {
 describe("a good configuration", () => {
   test("gets its defaults", async () => {
     expect(await load('[caches.pi]\nhost = "raspberrypi.local"\n')).toEqual({
-      gateway: { port: 37515 },
+      gateway: { port: 37515, "resume-wait": 20 },
       caches: {
         pi: {
           type: "ssh",
@@ -115,7 +115,7 @@ host = "x"
       '[caches.pi]\nhost = "x"\npublic-keys = ["a#b:AAAA"]',
       'line 3: caches.pi.public-keys[0]: found "a#b:AAAA", expected a key such as "pi-1:base64…="',
     ],
-    ["[gateway]\nxyz = 1979-05-27", "line 2: gateway.xyz: unknown key; known here: port"],
+    ["[gateway]\nxyz = 1979-05-27", "line 2: gateway.xyz: unknown key; known here: port, resume-wait"],
     [
       '[caches.pi]\nhost = "x"\nuser = "a\\u001b[31mb c"',
       'line 3: caches.pi.user: found "ab c", expected a login name',

@@ -39,7 +39,7 @@ describe("coming up", () => {
     expect(desired(after({ type: "due" }))).toMatchObject({ attempt: 1, link: null, wakeAt: null });
     expect(after({ type: "due" }, { type: "found", attempt: 1, endpoints: [] }).name).toBe("connecting");
     expect(online()).toMatchObject({ name: "online", connection });
-    expect(desired(online())).toEqual({ attempt: null, link: 1, probe: false, wakeAt: null });
+    expect(desired(online())).toEqual({ attempt: null, link: 1, probe: false, awaited: true, wakeAt: null });
   });
 
   it("rests longer after each look that finds nothing, up to a cap", () => {
@@ -141,7 +141,7 @@ describe("a network event", () => {
 describe("sleep", () => {
   it("puts everything away and holds still until waking, whatever the network says", () => {
     const asleep = transition(online(), { type: "sleep" }, moment);
-    expect(desired(asleep)).toEqual({ attempt: null, link: null, probe: false, wakeAt: null });
+    expect(desired(asleep)).toEqual({ attempt: null, link: null, probe: false, awaited: true, wakeAt: null });
     expect(transition(asleep, network(home), moment)).toBe(asleep);
     expect(transition(asleep, { type: "due" }, moment)).toBe(asleep);
     const awake = transition(asleep, { type: "wake", cause: "logind" }, moment);
@@ -183,7 +183,13 @@ describe("what multicast says", () => {
 describe("pause", () => {
   it("takes the cache out of use and nothing but resume brings it back", () => {
     const paused = transition(online(), { type: "pause" }, moment);
-    expect(desired(paused)).toEqual({ attempt: null, link: null, probe: false, wakeAt: null });
+    expect(desired(paused)).toEqual({
+      attempt: null,
+      link: null,
+      probe: false,
+      awaited: false,
+      wakeAt: null,
+    });
     for (const fact of [
       network(home),
       { type: "wake", cause: "" },

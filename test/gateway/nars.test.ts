@@ -137,21 +137,6 @@ describe("an upstream that breaks", () => {
     expect(gateway.stats("pi").resumed).toBe(1);
   });
 
-  test("replaced in the middle: the retry goes on with the new one", async () => {
-    const gateway = await testGateway();
-    const upstream = fakeUpstream(big);
-    upstream.stallAt = 300_000;
-    gateway.setUpstream("pi", upstream);
-    const running = ask(gateway.port, url);
-    await expect.poll(() => gateway.stats("pi").narBytes).toBe(300_000);
-    gateway.setUpstream("pi", fakeUpstream(big));
-    const { cut, body } = await running;
-    expect(cut).toBe(true);
-    const rest = await ask(gateway.port, url, range(body.length));
-    expect(rest.status).toBe(206);
-    expect(Buffer.concat([body, rest.body]).equals(big.nar)).toBe(true);
-  });
-
   test("time ends it, too", async () => {
     const gateway = await testGateway({ limits: { tombstoneMs: 50 } });
     const upstream = fakeUpstream(big);

@@ -54,6 +54,10 @@ export interface FakeUpstream extends Upstream {
   beforeNar: () => Promise<void>;
   /** NARs end with an error in front of this byte. */
   breakAt: number;
+  /** Each NAR stream ends with an error after so many bytes. */
+  breakAfter: number;
+  /** Whether a NAR can begin in its middle. */
+  seeks: boolean;
   /** NARs give no byte from this one on. */
   stallAt: number;
   /** NARs opened, finished or not. */
@@ -73,6 +77,8 @@ export function fakeUpstream(...paths: FakePath[]): FakeUpstream {
     beforeLookup: async () => undefined,
     beforeNar: async () => undefined,
     breakAt: Infinity,
+    breakAfter: Infinity,
+    seeks: true,
     stallAt: Infinity,
     opened: 0,
     open: 0,
@@ -91,25 +97,32 @@ export function fakeUpstream(...paths: FakePath[]): FakeUpstream {
       await fake.beforeNar();
       const path = [...fake.paths.values()].find((candidate) => candidate.info.path === info.path);
       if (path === undefined) throw new TetherError("not-valid", `${info.path} is not valid`);
-      return narStream(fake, path.nar);
+      return narStream(fake, path.nar, 0);
+    },
+    async openNarFrom(info, from, signal) {
+      if (!fake.seeks) return { stream: await fake.openNar(info, signal), begins: 0 };
+      await fake.beforeNar();
+      const path = [...fake.paths.values()].find((candidate) => candidate.info.path === info.path);
+      return { stream: narStream(fake, path?.nar ?? Buffer.alloc(0), from), begins: from };
     },
     close: () => undefined,
   };
   return fake;
 }
 
-function narStream(fake: FakeUpstream, nar: Buffer): Readable {
-  let at = 0;
+function narStream(fake: FakeUpstream, nar: Buffer, from: number): Readable {
+  let at = from;
   fake.opened += 1;
   fake.open += 1;
   return new Readable({
     read() {
-      if (at >= fake.breakAt) {
+      const end = Math.min(fake.breakAt, from + fake.breakAfter);
+      if (at >= end) {
         this.destroy(new Error("the link is lost"));
         return;
       }
       if (at >= fake.stallAt) return;
-      const piece = nar.subarray(at, Math.min(at + 65_536, fake.breakAt, fake.stallAt));
+      const piece = nar.subarray(at, Math.min(at + 65_536, end, fake.stallAt));
       at += piece.length;
       fake.bytesRead += piece.length;
       this.push(piece.length === 0 ? null : piece);

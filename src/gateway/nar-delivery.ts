@@ -1,0 +1,107 @@
+// A NAR that survives the link: one run of bytes out of as many transfers as it takes, each going on where the one
+// before it was cut.
+
+import type { PathInfo } from "../protocol/path-info.js";
+import { TetherError, messageOf } from "../util/errors.js";
+import { transferNar } from "./nar-transfer.js";
+import type { ServedCache } from "./served-cache.js";
+import type { Session } from "./session.js";
+
+/** What is to be delivered. */
+export interface Delivery {
+  readonly info: PathInfo;
+  readonly hashPart: string;
+  /** The first byte wanted. */
+  readonly from: number;
+}
+
+/** With these the store has spoken; everything else may be better at the next try. */
+const final = new Set(["not-valid", "nar-changed", "nar-damaged", "nar-length", "busy"]);
+
+/** Before the next try on an upstream that is still there, in milliseconds; doubled each time, up to a second. */
+const firstPauseMs = 50;
+
+/**
+ * The bytes from `from` to the end. After a cut it waits for the next upstream as long as `Reach` allows, and tries again
+ * on the same one where only the NAR's own connection broke. Throws what broke it last when it is given up, or the
+ * signal's reason when the client has gone.
+ */
+export async function* deliverNar(
+  cache: ServedCache,
+  delivery: Delivery,
+  client: AbortSignal,
+): AsyncGenerator<Buffer, void, undefined> {
+  const { limits, now, stats, reach, log } = cache;
+  const { info } = delivery;
+  let at = delivery.from;
+  let session = reach.session;
+  let brokeAt: number | null = null;
+  let fruitless = 0;
+  let resumed = false;
+  const onArrival = (): void => {
+    brokeAt = null;
+  };
+  for (;;) {
+    const began = at;
+    try {
+      if (session === null) throw new TetherError("upstream-lost", "the cache is away");
+      if (began > 0) await confirm(cache, session, delivery);
+      for await (const piece of transferNar({ session, info, from: at, limits, now, onArrival }, client)) {
+        if (began > 0 && at === began && !resumed) {
+          resumed = true;
+          stats.resumed += 1;
+        }
+        yield piece;
+        at += piece.length;
+        stats.narBytes += piece.length;
+        fruitless = 0;
+      }
+      return;
+    } catch (error) {
+      client.throwIfAborted();
+      fruitless += 1;
+      if (isFinal(error) || fruitless >= limits.narTries) throw error;
+      if (at > began) log.info({ path: info.path, at, reason: messageOf(error) }, "NAR cut; it goes on");
+      const until = (brokeAt ??= now()) + limits.resumeMs;
+      const next = await nextSession(cache, session, { until, fruitless }, client);
+      client.throwIfAborted();
+      if (next === null) throw error;
+      session = next;
+    }
+  }
+}
+
+/** The session for the next try; null when there is none. */
+async function nextSession(
+  { reach, now }: ServedCache,
+  broken: Session | null,
+  { until, fruitless }: { until: number; fruitless: number },
+  client: AbortSignal,
+): Promise<Session | null> {
+  if (broken !== null) {
+    // A break of the link is noticed by its streams first.
+    const pause = Math.min(1_000, firstPauseMs * 2 ** (fruitless - 1));
+    await reach.change(broken, Math.min(until, now() + pause), client);
+    if (reach.session === broken) return now() < until ? broken : null;
+  }
+  return reach.arrival(until, client);
+}
+
+/** Rejects unless the store still holds the same NAR: one half of another one would be no use to Nix. */
+async function confirm(cache: ServedCache, session: Session, { info, hashPart }: Delivery): Promise<void> {
+  const { lookupMs, busyLookupMs } = cache.limits;
+  const answer = await session.ask(hashPart, { ms: lookupMs, busyMs: busyLookupMs });
+  switch (answer.kind) {
+    case "found":
+      if (answer.info.narHash === info.narHash && answer.info.narSize === info.narSize) return;
+      throw new TetherError("nar-changed", `${info.path} is another one now`);
+    case "absent":
+      throw new TetherError("not-valid", `${info.path} is no longer there`);
+    case "failed":
+      throw new TetherError("lookup-failed", `${info.path}: ${answer.reason}`);
+  }
+}
+
+function isFinal(error: unknown): boolean {
+  return error instanceof TetherError && final.has(error.code);
+}
