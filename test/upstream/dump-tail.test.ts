@@ -73,15 +73,14 @@ beforeEach(() => {
 });
 
 describe("the end of a NAR", () => {
-  it.each([[["/bin/sh"]], [["/bin/bash"]], [["/bin/busybox", "sh"]]] as const)(
-    "comes by %j",
-    async (words) => {
-      const open = openTail((command) => runProgram(words, command, env));
-      for (const from of [1, 1_234_567, nar.length - 1]) {
-        expect((await tailOf(open(from))).equals(nar.subarray(from))).toBe(true);
-      }
-    },
-  );
+  const shells = [["/bin/sh"], ["/bin/bash"], ["/bin/busybox", "sh"]] as const;
+  const here = shells.filter(([file]) => existsSync(file)).map((words) => ({ words }));
+  it.each(here)("comes by $words", async ({ words }) => {
+    const open = openTail((command) => runProgram(words, command, env));
+    for (const from of [1, 1_234_567, nar.length - 1]) {
+      expect((await tailOf(open(from))).equals(nar.subarray(from))).toBe(true);
+    }
+  });
 
   it("comes from a nix-store that only a login shell would find", async () => {
     const profile = join(dir, ".nix-profile");
