@@ -20,6 +20,8 @@ export interface Dirs extends ConfigPaths {
   /** Holds the sockets; made by whoever listens first, with mode 0700. */
   readonly runtimeDir: string;
   readonly stateDir: string;
+  /** Where paths that wait for their upload are written down; the daemon makes it, with mode 0700. */
+  readonly spoolDir: string;
   /** Which URL of each cache is in use. */
   readonly generationFile: string;
   readonly controlSocket: string;
@@ -49,6 +51,7 @@ export function resolveDirs(env: NodeJS.ProcessEnv, options: { runUser?: string 
     ...configPaths(env),
     runtimeDir,
     stateDir,
+    spoolDir: path.join(stateDir, "spool"),
     generationFile: path.join(stateDir, "generations.json"),
     controlSocket: path.join(runtimeDir, "control.sock"),
     cacheSocket: (name) => path.join(runtimeDir, `${name}.sock`),

@@ -16,6 +16,7 @@ describe("places", () => {
       nixConf: "/c/nix/nix.conf",
       runtimeDir: "/r/nix-tether",
       stateDir: "/s/nix-tether",
+      spoolDir: "/s/nix-tether/spool",
       generationFile: "/s/nix-tether/generations.json",
       controlSocket: "/r/nix-tether/control.sock",
       cacheSocket: "/r/nix-tether/pi.sock",
