@@ -105,7 +105,11 @@ function corrected(message: string, argv: readonly string[]): string {
     return offer("unknown command", command, commands);
   const words = unknown.split(", ");
   const option = argv.find((word) => word.startsWith("-") && words.includes(optionName(word)));
-  if (option !== undefined) return offer("unknown option", option.replace(/=.*/, ""), options);
+  if (option !== undefined) {
+    const typed = option.replace(/=.*/, "");
+    if (command !== undefined && options.includes(typed)) return `${command} takes no ${typed}`;
+    return offer("unknown option", typed, options);
+  }
   return `unexpected argument: ${words[0] ?? ""}`;
 }
 

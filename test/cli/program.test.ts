@@ -297,6 +297,7 @@ describe("the command line", () => {
     [["status", "--jsn"], "unknown option: --jsn, did you mean --json?"],
     [["run", "--cofnig=x"], "unknown option: --cofnig, did you mean --config?"],
     [["status", "-x"], "unknown option: -x"],
+    [["pause", "--json"], "pause takes no --json"],
     [["--frobnicate"], "unknown option: --frobnicate"],
     [["status", "pi", "nas"], "unexpected argument: nas"],
     [["unlist", "pi"], "unexpected argument: pi"],
