@@ -8,7 +8,9 @@
 #        lab.sh exec HOST COMMAND...         as root in a machine
 #        lab.sh user HOST USER COMMAND...    as a user in a machine (laptop: dev, pi: pi)
 #        lab.sh cable HOST up|down           plugs or pulls that machine's cable at the switch
+#        lab.sh cable HOST home|cafe         moves it to that switch and plugs it in there
 #        lab.sh bandwidth HOST RATE          limits what reaches that machine, e.g. to 400mbit
+#        lab.sh net PLACE COMMAND...         in that network alone: laptop, pi, switch, stranger (of the café)
 #        lab.sh leftovers                    lists what is there of a lab; nothing after "down"
 # Nix 2.8 means the system's own; the newer ones come from scripts/fetch-nix.sh.
 set -euo pipefail
@@ -55,7 +57,7 @@ bring_up() {
 # Kills the machines outright: all they are is memory. Safe to call for a lab that is half there, or not at all.
 tear_down() {
   local host pid i
-  for host in $hosts; do
+  for host in $hosts stranger; do
     for pid in $(ip netns pids "$(netns "$host")" 2>/dev/null); do kill -KILL "$pid" 2>/dev/null || true; done
   done
   for host in $hosts; do
@@ -72,7 +74,7 @@ tear_down() {
     remove_cgroups "$host"
   done
   unmount "$state/lower"
-  for host in $hosts switch; do ip netns del "$(netns "$host")" 2>/dev/null || true; done
+  for host in $hosts stranger switch; do ip netns del "$(netns "$host")" 2>/dev/null || true; done
   rm -rf --one-file-system "$state"
 }
 
@@ -163,8 +165,9 @@ case $command in
   down) down ;;
   exec) enter "$@" ;;
   user) enter_user "$@" ;;
-  cable) ip -n "$(netns switch)" link set "to-$1" "${2:?up or down}" ;;
+  cable) cable "$@" ;;
   bandwidth) tc -n "$(netns switch)" qdisc replace dev "to-$1" root tbf rate "${2:?a rate}" burst 512k latency 100ms ;;
+  net) ip netns exec "$(netns "$1")" "${@:2}" ;;
   leftovers) leftovers ;;
-  *) sed -n '5,13s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
+  *) sed -n '/^# usage/,/^set/s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
 esac

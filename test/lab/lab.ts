@@ -12,6 +12,10 @@ const script = fileURLToPath(new URL("lab.sh", import.meta.url));
 /** 2.8 is the system's own; the newer ones come from Debian's later suites. */
 export type NixVersion = "2.8" | "2.26" | "2.34";
 export type Host = "laptop" | "pi";
+/** Network namespaces: those of the machines, the switches', and that of a stranger in the café (10.88.0.1). */
+export type Place = Host | "switch" | "stranger";
+/** `home` and `cafe` mean plugged in there. Every lab begins with both cables at home. */
+export type Cable = "up" | "down" | "home" | "cafe";
 
 /** What a command in a machine did. */
 export interface Outcome {
@@ -84,11 +88,20 @@ export class Lab {
     return run(["user", host, user], commands, options);
   }
 
-  /** Starts a shell script as root that goes on until it is stopped or the lab ends. */
-  start(host: Host, commands: string): Running {
+  /** Runs a shell script as root on this machine, in one of the lab's networks. */
+  net(place: Place, commands: string, options: RunOptions = {}): Promise<Outcome> {
+    return run(["net", place], commands, options);
+  }
+
+  /**
+   * Starts a shell script as root that goes on until it is stopped or the lab ends: in a machine, or at the stranger's,
+   * which has a network of its own and nothing else.
+   */
+  start(place: Host | "stranger", commands: string): Running {
     // Killing the way in would leave the command behind, so its life hangs on our end of its stdin.
     const guarded = `{ ${commands}\n} </dev/null & read -r _; kill $!; wait $!`;
-    const child = spawn(script, ["exec", host, "bash", "-c", guarded]);
+    const way = place === "stranger" ? "net" : "exec";
+    const child = spawn(script, [way, place, "bash", "-c", guarded]);
     child.on("error", () => undefined);
     child.stdin.on("error", () => undefined);
     const closed = once(child, "close");
@@ -99,8 +112,8 @@ export class Lab {
     return { stdout: child.stdout, stderr: child.stderr, stop };
   }
 
-  /** Plugs or pulls a machine's cable at the switch: that machine loses its carrier, the other one sees nothing. */
-  async cable(host: Host, state: "up" | "down"): Promise<void> {
+  /** Plugs, pulls or moves a machine's cable at the switch: that machine loses its carrier, the others see nothing. */
+  async cable(host: Host | "stranger", state: Cable): Promise<void> {
     await finish(spawn(script, ["cable", host, state]), `cable ${host} ${state}`, {});
   }
 

@@ -3,7 +3,7 @@
 # Expects: $state (folder), $repo (this repository), $nix_dir (folder of a newer Nix, or empty), $node (the program).
 
 hosts="laptop pi"
-netns() { echo "nix-tether-$1"; } # HOST, or "switch"
+netns() { echo "nix-tether-$1"; } # HOST, "switch" or "stranger"
 path=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 
 enter() { # HOST COMMAND...: runs it as root inside the machine
@@ -82,18 +82,37 @@ add_user() { # ROOT NAME UID: a login user who may use the nix-daemon and whose 
   touch "$1/var/lib/systemd/linger/$2"
 }
 
+# Two switches, br-home and br-cafe; the machines are plugged in at home, a network namespace "stranger" in the café.
 network_up() {
-  local host switch
+  local host place switch
   switch=$(netns switch)
   ip netns add "$switch"
-  ip -n "$switch" link add br0 type bridge mcast_snooping 0
-  ip -n "$switch" link set br0 up
-  for host in $hosts; do
+  for place in home cafe; do
+    ip -n "$switch" link add "br-$place" type bridge mcast_snooping 0
+    ip -n "$switch" link set "br-$place" up
+  done
+  for host in $hosts stranger; do
     ip netns add "$(netns "$host")"
     ip -n "$(netns "$host")" link set lo up
     ip -n "$switch" link add "to-$host" type veth peer name eth0 netns "$(netns "$host")"
-    ip -n "$switch" link set "to-$host" master br0 up
+    ip -n "$switch" link set "to-$host" master br-home up
   done
+  ip -n "$switch" link set to-stranger master br-cafe
+  ip -n "$(netns stranger)" address add 10.88.0.1/24 dev eth0
+  ip -n "$(netns stranger)" link set eth0 up
+}
+
+cable() { # HOST up|down|home|cafe: both places mean that the cable is plugged in there
+  local switch cable=to-$1
+  switch=$(netns switch)
+  case ${2:-} in
+    up | down) ip -n "$switch" link set "$cable" "$2" ;;
+    home | cafe)
+      ip -n "$switch" link set "$cable" down
+      ip -n "$switch" link set "$cable" master "br-$2" up
+      ;;
+    *) die "a cable is up, down, home or cafe" ;;
+  esac
 }
 
 # Where systemd keeps its groups of processes: the unified hierarchy, and the named one of older set-ups. Each machine
