@@ -10,6 +10,7 @@ import { openGateway, type Gateway } from "../gateway/gateway.js";
 import type { SshLink } from "../link/link.js";
 import { createDiscovery } from "../sources/discovery.js";
 import { startNetmon, type NetmonEvent } from "../sources/netmon.js";
+import { readNetworkState } from "../sources/netmon/network-state.js";
 import { createDaemonUpstream } from "../upstream/daemon-upstream.js";
 import { handshakeDaemon } from "../upstream/handshake-daemon.js";
 import { TetherError, messageOf } from "../util/errors.js";
@@ -131,6 +132,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
       post: (fact) => post({ cache: name, fact }),
       warnForward: warnIf("forward-closed", name, "no socket for uploads: "),
       now: Date.now,
+      network: readNetworkState,
     });
   const tethers = new Map(names.map((name) => [name, tetherOf(name, config.caches[name] as CacheConfig)]));
 

@@ -25,7 +25,7 @@ export function createEffects(deps: EffectsDeps): (states: States) => Promise<vo
     });
     const listed = (): OverrideEntry[] =>
       wishes
-        .filter(({ tether, wish }) => tether.link() !== null && !tether.leaves(wish))
+        .filter(({ tether, wish }) => wish.listed && tether.link() !== null && !tether.leaves(wish))
         .map(({ name }) => deps.entryOf(name));
 
     deps.writeOverride(listed());

@@ -9,6 +9,7 @@ import type { Gateway } from "../gateway/gateway.js";
 import type { SshLink } from "../link/link.js";
 import type { LookupTarget } from "../sources/discovery.js";
 import type { CacheEvent } from "../sources/event.js";
+import type { NetworkState } from "../sources/netmon.js";
 import type { Upstream } from "../upstream/upstream.js";
 import { attemptCache, toFailure, type AttemptDeps } from "./attempt.js";
 import type { Rechecks } from "./rechecks.js";
@@ -31,6 +32,8 @@ export interface TetherDeps extends Omit<AttemptDeps, "post" | "onTarget" | "log
   /** Raises or (null) clears the warning that the forward could not be opened. */
   readonly warnForward: (error: unknown) => void;
   readonly now: () => number;
+  /** Reads the network as it is now. */
+  readonly network: () => NetworkState;
   readonly log: Logger;
 }
 
@@ -87,7 +90,8 @@ export function createTether(deps: TetherDeps): Tether {
       fresh = { attempt, link };
       void link.closed.then((error) => post({ type: "closed", attempt, failure: toFailure(error) }));
       const { address, port, localAddress } = link;
-      post({ type: "connected", attempt, connection: { address, port, localAddress } });
+      const connection = { address, port, localAddress };
+      post({ type: "connected", attempt, connection, network: deps.network() });
     });
   };
 

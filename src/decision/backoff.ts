@@ -37,6 +37,14 @@ const schedules: Readonly<Record<string, Schedule>> = {
   "ssh-keygen-missing": refused,
 };
 
+/** After a refusal, milliseconds until what multicast says of the machine is followed: mischief may say it all day. */
+export const newsPause = 5_000;
+
+/** Whether the far side refused us, so that it must not be asked often. */
+export function isRefusal(code: Failure["code"]): boolean {
+  return schedules[code] === refused;
+}
+
 /** Up to this share of the delay is added or taken away. */
 const jitter = 0.2;
 

@@ -6,8 +6,10 @@ import type { CacheState } from "./state.js";
 export interface Desired {
   /** The try that should be running. */
   readonly attempt: number | null;
-  /** The connection that should be in use: listed, forwarded, behind the gateway. */
+  /** The connection that should be in use: forwarded, behind the gateway. */
   readonly link: number | null;
+  /** Nix should be told of the cache, as soon as all of the connection is in use. */
+  readonly listed: boolean;
   /** The connection should be asked whether it still answers. */
   readonly probe: boolean;
   /** The machine is being looked for or used: where it is away, a short wait for it is worth while. */
@@ -16,24 +18,29 @@ export interface Desired {
   readonly wakeAt: number | null;
 }
 
+const nothing = { attempt: null, link: null, listed: false, probe: false, awaited: true, wakeAt: null };
+
 /** Pure; exhaustive over the states. */
 export function desired(state: CacheState): Desired {
   switch (state.name) {
     case "online":
-      return { attempt: null, link: state.attempt, probe: state.probing, awaited: true, wakeAt: null };
+      return {
+        ...nothing,
+        link: state.attempt,
+        listed: state.doubt !== "grave",
+        probe: state.doubt !== "none",
+      };
     case "connecting":
-      return { attempt: state.attempt, link: null, probe: false, awaited: true, wakeAt: null };
+      return { ...nothing, attempt: state.attempt };
     case "offline":
     case "waiting":
+      // A laptop that sleeps looks again as soon as it wakes, and what waits for it sleeps with it.
       return {
+        ...nothing,
         attempt: state.look.kind === "now" ? state.look.attempt : null,
-        link: null,
-        probe: false,
-        // A laptop that sleeps looks again as soon as it wakes, and what waits sleeps with it.
-        awaited: true,
         wakeAt: state.look.kind === "later" ? state.look.at : null,
       };
     case "paused":
-      return { attempt: null, link: null, probe: false, awaited: false, wakeAt: null };
+      return { ...nothing, awaited: false };
   }
 }

@@ -9,16 +9,23 @@ export type Look =
   | { readonly kind: "held" };
 
 /**
+ * Whether something suggests that the machine of a standing connection may be gone. `mild`: it is asked, and
+ * listed meanwhile. `grave`, such as after a sleep: it is not listed until it has answered.
+ */
+export type Doubt = "none" | "mild" | "grave";
+
+/**
  * `tries` counts the failures since the last success or network event: it sets the next delay.
  * `attempt` is the number of the try that is under way or that made the connection; it only grows.
  */
 export type CacheState = { readonly attempt: number; readonly since: number } & (
   | { readonly name: "offline"; readonly reason: string; readonly tries: number; readonly look: Look }
   | { readonly name: "connecting"; readonly tries: number }
-  | { readonly name: "online"; readonly connection: Connection; readonly probing: boolean }
+  | { readonly name: "online"; readonly connection: Connection; readonly doubt: Doubt }
   | {
       readonly name: "waiting";
       readonly failure: Failure;
+      readonly failedAt: number;
       readonly tries: number;
       /** `later`: resting; `now`: the retry is under way, and the old failure still tells the story. */
       readonly look: Look;

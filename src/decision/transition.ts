@@ -2,8 +2,11 @@
 
 import type { NetworkState } from "../sources/netmon.js";
 import type { CacheEvent, Connection, Fact, Failure } from "../sources/event.js";
-import { retryDelay } from "./backoff.js";
+import { isRefusal, newsPause, retryDelay } from "./backoff.js";
 import type { CacheState } from "./state.js";
+
+type Online = Extract<CacheState, { name: "online" }>;
+type Waiting = Extract<CacheState, { name: "waiting" }>;
 
 /** What a transition may know besides state and fact. `random` is in [0, 1). */
 export interface Moment {
@@ -51,7 +54,7 @@ function onReport(
   if (state.name === "online") {
     if (fact.type === "closed") return lookNow(state, fact.failure.text, moment);
     if (fact.type !== "probed") return state;
-    return fact.alive ? { ...state, probing: false } : lookNow(state, "it stopped answering", moment);
+    return fact.alive ? { ...state, doubt: "none" } : lookNow(state, "it stopped answering", moment);
   }
   if (!isTrying(state)) return state;
   switch (fact.type) {
@@ -68,7 +71,8 @@ function onReport(
         attempt: state.attempt,
         since: moment.now,
         connection: fact.connection,
-        probing: false,
+        // The cable may have been pulled in the same breath, and nobody has told of it yet.
+        doubt: carries(fact.network, fact.connection) ? "none" : "grave",
       };
     case "failed":
       return waiting(state, fact.failure, moment);
@@ -80,7 +84,8 @@ function onReport(
 
 function onWake(state: CacheState, moment: Moment): CacheState {
   if (state.name === "paused") return state;
-  return state.name === "online" ? { ...state, probing: true } : lookAgain(state, "just woke up", moment);
+  // Only the clock told of this sleep: the far end may have given the connection up long ago.
+  return state.name === "online" ? { ...state, doubt: "grave" } : lookAgain(state, "just woke up", moment);
 }
 
 function onNetwork(state: CacheState, network: NetworkState, changed: boolean, moment: Moment): CacheState {
@@ -90,17 +95,36 @@ function onNetwork(state: CacheState, network: NetworkState, changed: boolean, m
     return changed || isResting(state) ? lookAgain(state, "the network changed", moment) : state;
   }
   if (!carries(network, state.connection)) return lookNow(state, "the network went away", moment);
-  return changed && !state.probing ? { ...state, probing: true } : state;
+  // Even where nothing seems to differ it may be another network.
+  return doubting(state);
 }
 
 function onNews(state: CacheState, fact: Extract<Fact, { type: "news" }>, moment: Moment): CacheState {
   if (state.name === "paused" || isHeld(state)) return state;
   if (state.name === "online") {
     const stillThere = fact.endpoints.some((endpoint) => endpoint.address === state.connection.address);
-    return fact.kind === "announced" && stillThere ? state : { ...state, probing: true };
+    return fact.kind === "announced" && stillThere ? state : doubting(state);
   }
   if (fact.kind === "goodbye" || !isResting(state)) return state;
-  return lookAgain(state, "it announced itself", moment);
+  return state.name === "waiting" && isRefusal(state.failure.code)
+    ? lookSoon(state, moment)
+    : lookAgain(state, "it announced itself", moment);
+}
+
+/** The machine is asked whether it answers. */
+function doubting(state: Online): CacheState {
+  return state.doubt === "none" ? { ...state, doubt: "mild" } : state;
+}
+
+/**
+ * A stranger that uses the machine's name may announce itself as often as it likes, or the machine itself may have come:
+ * a look, but not every time, and without forgetting the failures.
+ */
+function lookSoon(state: Waiting, moment: Moment): CacheState {
+  const at = state.failedAt + newsPause;
+  if (at <= moment.now) return startLook(state, moment);
+  if (state.look.kind === "later" && state.look.at <= at) return state;
+  return { ...state, look: { kind: "later", at } };
 }
 
 /** Whether the interface that holds the connection's own address still has its carrier. */
@@ -192,6 +216,7 @@ function waiting(state: CacheState, failure: Failure, moment: Moment): CacheStat
     attempt: state.attempt,
     since: state.name === "waiting" && state.failure.code === failure.code ? state.since : moment.now,
     failure,
+    failedAt: moment.now,
     tries,
     look: { kind: "later", at: moment.now + retryDelay(failure.code, tries, moment.random) },
   };

@@ -21,7 +21,13 @@ export interface Connection {
 export type CacheEvent =
   | { readonly type: "found"; readonly attempt: number; readonly endpoints: readonly Endpoint[] }
   | { readonly type: "absent"; readonly attempt: number; readonly text: string }
-  | { readonly type: "connected"; readonly attempt: number; readonly connection: Connection }
+  /** `network` is as it was when the connection stood. */
+  | {
+      readonly type: "connected";
+      readonly attempt: number;
+      readonly connection: Connection;
+      readonly network: NetworkState;
+    }
   | { readonly type: "failed"; readonly attempt: number; readonly failure: Failure }
   | { readonly type: "closed"; readonly attempt: number; readonly failure: Failure }
   | { readonly type: "probed"; readonly attempt: number; readonly alive: boolean }

@@ -10,14 +10,12 @@ import { type Clock, systemClock } from "./netmon/clock.js";
 import { type NetworkState, readNetworkState, sameNetwork } from "./netmon/network-state.js";
 import { createSleepGuard } from "./netmon/sleep-guard.js";
 import { takeSleepLock } from "./netmon/sleep-lock.js";
-import { createWakeWatch } from "./netmon/wake.js";
+import { createSleepWatch } from "./netmon/sleep-watch.js";
 
 export type { NetworkState } from "./netmon/network-state.js";
 
 /** Milliseconds between comparisons where nobody tells of changes. */
 const compareEvery = 2_000;
-/** Milliseconds between readings of the clocks: how late a waking is noticed where logind does not tell. */
-const clockEvery = 5_000;
 
 /** What happened to the machine. */
 export type NetmonEvent =
@@ -33,7 +31,10 @@ export type NetmonEvent =
     }
   /** The machine will sleep as soon as `done` is called, or 4 s later. `done` may be called more than once. */
   | { readonly type: "sleep"; readonly done: () => void }
-  /** The machine has slept. `cause` is `logind` or `clock`. */
+  /**
+   * The machine has slept, or does not sleep after all. `cause` is `logind`, `clock`, or `overdue`: a sleep was told of,
+   * and then neither it nor its end came.
+   */
   | { readonly type: "wake"; readonly cause: string };
 
 /** A running watch. */
@@ -89,28 +90,21 @@ export function startNetmon(deps: NetmonDeps): Netmon {
 
   const burst = createBurst(clock, look);
   const guard = createSleepGuard(clock, () => takeSleepLock(busAddress, log));
-  const wake = createWakeWatch(clock.read());
+  const sleep = createSleepWatch(clock, guard, (event) => {
+    emit(event);
+    if (event.type === "wake") burst.poke("wake");
+  });
 
   const compare = (): void => {
     if (!sameNetwork(readNetworkState(sysClassNet), told)) burst.poke("interfaces");
   };
   let stopComparing: (() => void) | null = clock.every(compareEvery, compare);
 
-  const onAwake = (cause: string, isNews: boolean): void => {
-    guard.woke();
-    if (!isNews) return;
-    emit({ type: "wake", cause });
-    burst.poke("wake");
-  };
-  const stopClock = clock.every(clockEvery, () => {
-    if (wake.tick(clock.read())) onAwake("clock", true);
-  });
-
   const onServices = (now: ReadonlySet<ServiceName>, cause: ServicesCause): void => {
     if (closing !== null) return;
     running = now;
     log.info({ cause, watching: watchingOf(now) }, "watching the network");
-    guard.setListening(now.has("logind"));
+    sleep.setListening(now.has("logind"));
     if (tellsNetwork(now)) {
       stopComparing?.();
       stopComparing = null;
@@ -129,8 +123,8 @@ export function startNetmon(deps: NetmonDeps): Netmon {
   const onMeaning = (service: ServiceName, meaning: Meaning): void => {
     if (closing !== null) return;
     if (meaning.type === "look") burst.poke(`${service} ${meaning.what}`);
-    else if (meaning.type === "sleep") emit({ type: "sleep", done: guard.prepare() });
-    else onAwake(service, wake.told(clock.read()));
+    else if (meaning.type === "sleep") sleep.toldSleep();
+    else sleep.toldWake(service);
   };
   const bus = watchBus({ address: busAddress, clock, log, handlers: { onServices, onMeaning } });
 
@@ -140,10 +134,9 @@ export function startNetmon(deps: NetmonDeps): Netmon {
     },
     current: () => told,
     close() {
-      closing ??= guard.close();
+      closing ??= sleep.close();
       bus.close();
       burst.stop();
-      stopClock();
       stopComparing?.();
       stopComparing = null;
       return closing;

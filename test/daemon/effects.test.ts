@@ -6,12 +6,12 @@ import { initialState, type CacheState } from "../../src/decision/state.js";
 import type { SshLink } from "../../src/link/link.js";
 
 const connection = { address: "10.0.0.1", port: 22, localAddress: "10.0.0.2" };
-const onlineState = (attempt: number): CacheState => ({
+const onlineState = (attempt: number): Extract<CacheState, { name: "online" }> => ({
   name: "online",
   attempt,
   since: 0,
   connection,
-  probing: false,
+  doubt: "none",
 });
 
 /** A tether that comes into use as soon as it is wished for, and writes down what is done to it. */
@@ -71,6 +71,15 @@ describe("the order that is promised to Nix", () => {
       ]),
     );
     expect(journal).toEqual(["list [nas]", "down pi", "list [nas]"]);
+  });
+
+  it("unlists a cache that is in grave doubt and leaves all of it standing", async () => {
+    const { journal, apply } = setUp();
+    await apply(new Map([["pi", onlineState(1)]]));
+    journal.length = 0;
+    await apply(new Map<string, CacheState>([["pi", { ...onlineState(1), doubt: "grave" }]]));
+    await apply(new Map<string, CacheState>([["pi", { ...onlineState(1), doubt: "mild" }]]));
+    expect(journal).toEqual(["list []", "list []", "list [pi]", "list [pi]"]);
   });
 
   it("takes the old link down before a new one is used", async () => {

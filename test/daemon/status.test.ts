@@ -7,13 +7,14 @@ import pino from "pino";
 
 const stats = { lookups: 7, hits: 5, narBytes: 1234, resumed: 0, unsigned: 1 };
 const connection = { address: "192.168.1.20", port: 22, localAddress: "192.168.1.5" };
-const online: CacheState = { name: "online", attempt: 1, since: 1000, connection, probing: false };
+const online: CacheState = { name: "online", attempt: 1, since: 1000, connection, doubt: "none" };
 const refused = { code: "unreachable", text: "nas refuses connections on port 22", remedy: undefined };
 const waiting = (failure: typeof refused | { code: string; text: string; remedy: string }): CacheState => ({
   name: "waiting",
   attempt: 3,
   since: 2000,
   failure,
+  failedAt: 8000,
   tries: 3,
   look: { kind: "later", at: 9000 },
 });

@@ -30,7 +30,7 @@ const online = (): CacheState =>
   after(
     { type: "due" },
     { type: "found", attempt: 1, endpoints: [] },
-    { type: "connected", attempt: 1, connection },
+    { type: "connected", attempt: 1, connection, network: home },
   );
 
 describe("coming up", () => {
@@ -39,7 +39,29 @@ describe("coming up", () => {
     expect(desired(after({ type: "due" }))).toMatchObject({ attempt: 1, link: null, wakeAt: null });
     expect(after({ type: "due" }, { type: "found", attempt: 1, endpoints: [] }).name).toBe("connecting");
     expect(online()).toMatchObject({ name: "online", connection });
-    expect(desired(online())).toEqual({ attempt: null, link: 1, probe: false, awaited: true, wakeAt: null });
+    expect(desired(online())).toEqual({
+      attempt: null,
+      link: 1,
+      listed: true,
+      probe: false,
+      awaited: true,
+      wakeAt: null,
+    });
+  });
+
+  it("does not list a connection whose cable was pulled as it came up, until it has answered", () => {
+    const state = after({ type: "due" }, { type: "connected", attempt: 1, connection, network: unplugged });
+    expect(desired(state)).toEqual({
+      attempt: null,
+      link: 1,
+      listed: false,
+      probe: true,
+      awaited: true,
+      wakeAt: null,
+    });
+    // An address that is not the kernel's to show, and answers all the same.
+    const alive = transition(state, { type: "probed", attempt: 1, alive: true }, moment);
+    expect(desired(alive)).toMatchObject({ listed: true, probe: false });
   });
 
   it("rests longer after each look that finds nothing, up to a cap", () => {
@@ -69,7 +91,7 @@ describe("coming up", () => {
     const second = after({ type: "due" }, network(elsewhere));
     expect(second.attempt).toBe(2);
     for (const stale of [
-      { type: "connected", attempt: 1, connection },
+      { type: "connected", attempt: 1, connection, network: home },
       { type: "failed", attempt: 1, failure },
       { type: "absent", attempt: 1, text: "" },
     ] as const) {
@@ -79,7 +101,9 @@ describe("coming up", () => {
 
   it("takes no notice of a second report of the same try", () => {
     const failed = after({ type: "due" }, { type: "failed", attempt: 1, failure });
-    expect(transition(failed, { type: "connected", attempt: 1, connection }, moment)).toBe(failed);
+    expect(transition(failed, { type: "connected", attempt: 1, connection, network: home }, moment)).toBe(
+      failed,
+    );
     expect(transition(failed, { type: "failed", attempt: 1, failure }, moment)).toBe(failed);
   });
 });
@@ -95,29 +119,27 @@ describe("a network event", () => {
     expect(transition(online(), network(elsewhere), moment).name).toBe("offline");
   });
 
-  it("asks whether it still answers when something else changed", () => {
-    const state = transition(online(), network(home), moment);
-    expect(desired(state)).toMatchObject({ link: 1, probe: true });
-    const alive = transition(state, { type: "probed", attempt: 1, alive: true }, moment);
-    expect(desired(alive)).toMatchObject({ link: 1, probe: false });
-    const dead = transition(state, { type: "probed", attempt: 1, alive: false }, moment);
-    expect(desired(dead)).toMatchObject({ link: null, attempt: 2 });
-  });
-
-  it("changes nothing for a cache in use when nothing differs", () => {
-    const state = online();
-    expect(transition(state, network(home, false), moment)).toBe(state);
-  });
+  it.each([true, false])(
+    "asks whether it still answers, whether something else changed or not (%s)",
+    (changed) => {
+      const state = transition(online(), network(home, changed), moment);
+      expect(desired(state)).toMatchObject({ link: 1, listed: true, probe: true });
+      const alive = transition(state, { type: "probed", attempt: 1, alive: true }, moment);
+      expect(desired(alive)).toMatchObject({ link: 1, probe: false });
+      const dead = transition(state, { type: "probed", attempt: 1, alive: false }, moment);
+      expect(desired(dead)).toMatchObject({ link: null, attempt: 2 });
+    },
+  );
 
   it("keeps a connection over loopback, which no cable carries", () => {
     const local = { ...connection, localAddress: "127.0.0.1" };
-    const state = after({ type: "due" }, { type: "connected", attempt: 1, connection: local });
+    const state = after({ type: "due" }, { type: "connected", attempt: 1, connection: local, network: home });
     expect(desired(transition(state, network(unplugged), moment)).link).toBe(1);
   });
 
   it("knows its interface by a link-local address whatever the scope says", () => {
     const local = { ...connection, localAddress: "fe80::2%eth0" };
-    const state = after({ type: "due" }, { type: "connected", attempt: 1, connection: local });
+    const state = after({ type: "due" }, { type: "connected", attempt: 1, connection: local, network: home });
     expect(desired(transition(state, network(home), moment)).link).toBe(1);
     expect(desired(transition(state, network(elsewhere), moment)).link).toBeNull();
   });
@@ -141,15 +163,30 @@ describe("a network event", () => {
 describe("sleep", () => {
   it("puts everything away and holds still until waking, whatever the network says", () => {
     const asleep = transition(online(), { type: "sleep" }, moment);
-    expect(desired(asleep)).toEqual({ attempt: null, link: null, probe: false, awaited: true, wakeAt: null });
+    expect(desired(asleep)).toEqual({
+      attempt: null,
+      link: null,
+      listed: false,
+      probe: false,
+      awaited: true,
+      wakeAt: null,
+    });
     expect(transition(asleep, network(home), moment)).toBe(asleep);
     expect(transition(asleep, { type: "due" }, moment)).toBe(asleep);
     const awake = transition(asleep, { type: "wake", cause: "logind" }, moment);
     expect(desired(awake).attempt).not.toBeNull();
   });
 
-  it("asks whether the machine still answers when only the clock told of it", () => {
-    expect(desired(transition(online(), { type: "wake", cause: "clock" }, moment)).probe).toBe(true);
+  it("unlists until the machine has answered when only the clock told of it", () => {
+    const awake = transition(online(), { type: "wake", cause: "clock" }, moment);
+    expect(desired(awake)).toMatchObject({ link: 1, listed: false, probe: true });
+    // What else is heard meanwhile does not make it better.
+    const still = transition(awake, network(home), moment);
+    expect(desired(still)).toMatchObject({ link: 1, listed: false, probe: true });
+    const alive = transition(still, { type: "probed", attempt: 1, alive: true }, moment);
+    expect(desired(alive)).toMatchObject({ link: 1, listed: true, probe: false });
+    const dead = transition(still, { type: "probed", attempt: 1, alive: false }, moment);
+    expect(desired(dead)).toMatchObject({ link: null, attempt: 2 });
   });
 
   it("does not take the late word of a link from before the sleep", () => {
@@ -180,12 +217,44 @@ describe("what multicast says", () => {
   });
 });
 
+describe("a stranger that uses the machine's name", () => {
+  const announced: Fact = {
+    type: "news",
+    kind: "announced",
+    endpoints: [{ address: "10.9.9.9", family: 4 }],
+  };
+  const stranger = { ...failure, code: "host-key-changed" };
+  const refused = (): CacheState => after({ type: "due" }, { type: "failed", attempt: 1, failure: stranger });
+  const at = (ms: number) => ({ now: t0 + ms, random: 0.5 });
+
+  it("is looked at again when it announces itself, but not more often than every five seconds", () => {
+    let state = transition(refused(), announced, at(100));
+    expect(desired(state)).toMatchObject({ attempt: null, wakeAt: t0 + 5_000 });
+    state = transition(state, announced, at(200));
+    expect(desired(state)).toMatchObject({ attempt: null, wakeAt: t0 + 5_000 });
+    expect(desired(transition(refused(), announced, at(5_000))).attempt).toBe(2);
+  });
+
+  it("does not make the other pauses shorter by announcing itself", () => {
+    let state = transition(refused(), announced, at(5_000));
+    state = transition(state, { type: "failed", attempt: 2, failure: stranger }, at(5_000));
+    expect(state).toMatchObject({ name: "waiting", tries: 2 });
+    expect(desired(state).wakeAt).toBe(t0 + 5_000 + 30_000);
+  });
+
+  it("is forgotten in the next network", () => {
+    const state = transition(refused(), network(home), at(100));
+    expect(desired(state).attempt).toBe(2);
+  });
+});
+
 describe("pause", () => {
   it("takes the cache out of use and nothing but resume brings it back", () => {
     const paused = transition(online(), { type: "pause" }, moment);
     expect(desired(paused)).toEqual({
       attempt: null,
       link: null,
+      listed: false,
       probe: false,
       awaited: false,
       wakeAt: null,

@@ -18,6 +18,8 @@ export function clockGain(from: ClockReading, to: ClockReading): number {
 export interface WakeWatch {
   /** To be asked every few seconds: whether the clocks show a sleep that nobody has told of. */
   tick(now: ClockReading): boolean;
+  /** logind says that the machine goes to sleep: the next waking is news, however soon after the last it comes. */
+  sleeps(): void;
   /** logind says that the machine woke: whether that is news. */
   told(now: ClockReading): boolean;
 }
@@ -38,6 +40,9 @@ export function createWakeWatch(start: ClockReading): WakeWatch {
       const gain = clockGain(last, now);
       last = now;
       return gain > jumpThreshold && isNews(now);
+    },
+    sleeps() {
+      wokeAt = -Infinity;
     },
     told(now) {
       last = now;
