@@ -47,7 +47,10 @@ export interface SshLink {
    * or the link is gone.
    */
   exec(command: string): Promise<RemoteProgram>;
-  /** Whether the far nix-daemon answers a new handshake within `ms` milliseconds. Never rejects. */
+  /**
+   * Whether the far nix-daemon answers a new handshake within `ms` milliseconds, or within three times that while the
+   * link is busy. Never rejects.
+   */
   probe(ms: number): Promise<boolean>;
   /** Settles once, with the reason, when the connection has ended for whatever cause. Never rejects. */
   readonly closed: Promise<Error>;

@@ -1,7 +1,6 @@
 // Connects to a machine: the fastest of its addresses that proves to be it, logged in, with a nix-daemon that answers.
 
 import type { Logger } from "pino";
-import { withDeadline } from "../util/abort.js";
 import { TetherError } from "../util/errors.js";
 import { brief } from "./brief.js";
 import { Channels } from "./channels.js";
@@ -10,6 +9,7 @@ import { gatherIdentities } from "./identities.js";
 import { findKnownKeys, knownHostsNames } from "./known-hosts.js";
 import type { Endpoint, SshLink } from "./link.js";
 import { watchLiveness } from "./liveness.js";
+import { probe } from "./probe.js";
 import { openSession, SessionError, type Session } from "./session.js";
 import type { LinkConfig, SshSettings } from "./ssh-config.js";
 import { chooseTransport, type Handshake } from "./transport.js";
@@ -129,7 +129,7 @@ async function establish(session: Session, dialled: Dialled, args: ConnectArgs):
       daemon,
       openDaemon,
       exec: (command) => channels.exec(command),
-      probe: (ms) => probe(openDaemon, args.handshake, ms),
+      probe: (ms) => probe({ openDaemon, handshake: args.handshake, bytesRead: () => socket.bytesRead }, ms),
       closed,
       close: () => {
         // Tells sshd goodbye; `destroy` follows because `end` alone waits for a dead peer.
@@ -142,23 +142,6 @@ async function establish(session: Session, dialled: Dialled, args: ConnectArgs):
     throw reason ?? error;
   } finally {
     signal.removeEventListener("abort", onAbort);
-  }
-}
-
-async function probe(openDaemon: SshLink["openDaemon"], handshake: Handshake, ms: number): Promise<boolean> {
-  const started = performance.now();
-  const opening = openDaemon();
-  try {
-    const stream = await withDeadline(opening, ms, "probe");
-    await handshake(stream, Math.max(1, ms - (performance.now() - started)));
-    return true;
-  } catch {
-    return false;
-  } finally {
-    opening.then(
-      (stream) => stream.destroy(),
-      () => undefined,
-    );
   }
 }
 
