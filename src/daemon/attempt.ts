@@ -20,6 +20,8 @@ export interface AttemptDeps {
   readonly onTarget: (target: LookupTarget) => void;
 }
 
+const noSsh = "~/.ssh/config was not read, for there is no ssh program in PATH";
+
 /** Resolves to a usable link, or to null after posting why there is none. An aborted try posts nothing. */
 export async function attemptCache(
   attempt: number,
@@ -29,13 +31,14 @@ export async function attemptCache(
 ): Promise<SshLink | null> {
   try {
     const linkConfig = toLinkConfig(config);
-    const settings = await readSshSettings(linkConfig, { env: deps.env, signal, log: deps.log });
+    const settings = await readSshSettings(linkConfig, { env: deps.env, signal });
     const target = lookupTarget(config, settings.hostname);
     deps.onTarget(target);
     const result = await deps.discovery.lookup(target, signal);
     signal.throwIfAborted();
     if (result.endpoints.length === 0) {
-      deps.post({ type: "absent", attempt, text: absence(target, result) });
+      const text = absence(target, result);
+      deps.post({ type: "absent", attempt, text: settings.sshConfigRead ? text : `${text}; ${noSsh}` });
       return null;
     }
     deps.post({ type: "found", attempt, endpoints: result.endpoints });

@@ -1,7 +1,6 @@
 // What OpenSSH's own configuration says of a host: `ssh -G` reads ~/.ssh/config better than any parser could.
 
 import { hostname as localHostname, userInfo } from "node:os";
-import type { Logger } from "pino";
 import { TetherError } from "../util/errors.js";
 import { printable } from "../util/printable.js";
 import { runTool } from "../util/run-tool.js";
@@ -37,12 +36,8 @@ export interface SshSettings {
   /** The user's files before the system's. */
   readonly knownHostsFiles: readonly string[];
   readonly revokedHostKeys: string | null;
-}
-
-export interface SshConfigDeps {
-  readonly env: NodeJS.ProcessEnv;
-  readonly signal: AbortSignal;
-  readonly log: Logger;
+  /** False where there is no ssh program: then aliases and all else in ~/.ssh/config are not known. */
+  readonly sshConfigRead: boolean;
 }
 
 // `Match exec` and CanonicalizeHostname may run programs and ask the network.
@@ -50,19 +45,22 @@ const SSH_G_MS = 5_000;
 const SSH_PORT = 22;
 
 /** What ssh falls back to, from ssh_config(5); used only where there is no ssh program to ask. */
-const defaults: readonly string[] = [
-  "identityfile ~/.ssh/id_ed25519",
-  "identityfile ~/.ssh/id_ecdsa",
-  "identityfile ~/.ssh/id_rsa",
-  "userknownhostsfile ~/.ssh/known_hosts ~/.ssh/known_hosts2",
-  "globalknownhostsfile /etc/ssh/ssh_known_hosts /etc/ssh/ssh_known_hosts2",
-];
+const defaults = `
+identityfile ~/.ssh/id_ed25519
+identityfile ~/.ssh/id_ecdsa
+identityfile ~/.ssh/id_rsa
+userknownhostsfile ~/.ssh/known_hosts ~/.ssh/known_hosts2
+globalknownhostsfile /etc/ssh/ssh_known_hosts /etc/ssh/ssh_known_hosts2
+`;
 
 /**
  * Asks `ssh -G`. Rejects with `ssh-config-invalid` when ssh refuses its configuration or the host's name, and with
  * `proxy-unsupported` for a host that is reached through another.
  */
-export async function readSshSettings(config: LinkConfig, deps: SshConfigDeps): Promise<SshSettings> {
+export async function readSshSettings(
+  config: LinkConfig,
+  deps: { readonly env: NodeJS.ProcessEnv; readonly signal: AbortSignal },
+): Promise<SshSettings> {
   const args = [
     "-G",
     ...(config.user === undefined ? [] : ["-l", config.user]),
@@ -71,21 +69,23 @@ export async function readSshSettings(config: LinkConfig, deps: SshConfigDeps): 
     config.host,
   ];
   const result = await runTool("ssh", args, { env: deps.env, ms: SSH_G_MS, signal: deps.signal });
-  if (result === null) {
-    deps.log.info({ host: config.host }, "no ssh program in PATH: ~/.ssh/config is not read");
-  } else if (result.code !== 0) {
+  if (result !== null && result.code !== 0) {
     throw new TetherError(
       "ssh-config-invalid",
       `ssh does not accept its configuration for ${config.host}: ${printable(result.stderr)}`,
       { remedy: `Run "ssh -G ${config.host}" in a terminal and correct what it names.` },
     );
   }
-  return interpretSshConfig(result?.stdout ?? defaults.join("\n"), config, deps.env);
+  return interpretSshConfig(result?.stdout ?? null, config, deps.env);
 }
 
-/** The settings in the output of `ssh -G`. Throws `proxy-unsupported`. */
-export function interpretSshConfig(text: string, config: LinkConfig, env: NodeJS.ProcessEnv): SshSettings {
-  const values = parseLines(text);
+/** The settings in the output of `ssh -G`, or without it (null) ssh's own defaults. Throws `proxy-unsupported`. */
+export function interpretSshConfig(
+  text: string | null,
+  config: LinkConfig,
+  env: NodeJS.ProcessEnv,
+): SshSettings {
+  const values = parseLines(text ?? defaults);
   const one = (key: string): string | null => values.get(key)?.[0] ?? null;
   refuseProxy(config.host, one("proxyjump"), "ProxyJump");
   refuseProxy(config.host, one("proxycommand"), "ProxyCommand");
@@ -127,6 +127,7 @@ export function interpretSshConfig(text: string, config: LinkConfig, env: NodeJS
       config.knownHosts ?? [...words("userknownhostsfile"), ...words("globalknownhostsfile")],
     ),
     revokedHostKeys: files([one("revokedhostkeys") ?? "none"])[0] ?? null,
+    sshConfigRead: text !== null,
   };
 }
 

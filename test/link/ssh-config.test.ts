@@ -41,6 +41,7 @@ describe("interpretSshConfig", () => {
       hostKeyAlias: "zed",
       knownHostsFiles: ["/home/ann/.ssh/known_hosts", "/home/ann/.ssh/more", "/etc/ssh/ssh_known_hosts"],
       revokedHostKeys: "/etc/revoked",
+      sshConfigRead: true,
     });
   });
 
@@ -100,12 +101,14 @@ describe("interpretSshConfig", () => {
     expect(interpretSshConfig(sshG(line), config, env).hostname).toBe("pi.local");
   });
 
-  test("without ssh the host is taken as written, in lower case", () => {
-    expect(interpretSshConfig("", config, env)).toMatchObject({
+  test("without ssh the host is taken as written, in lower case, and the rest is as ssh has it by default", () => {
+    expect(interpretSshConfig(null, config, env)).toMatchObject({
       hostname: "pi.local",
       user: userInfo().username,
       port: 22,
       portIsExplicit: false,
+      identityFiles: ["/home/ann/.ssh/id_ed25519", "/home/ann/.ssh/id_ecdsa", "/home/ann/.ssh/id_rsa"],
+      sshConfigRead: false,
     });
   });
 });

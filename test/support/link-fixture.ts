@@ -112,7 +112,7 @@ export async function makeLinkFixture(): Promise<LinkFixture> {
       };
       const env = { ...baseEnv, ...options.env };
       const signal = options.signal ?? new AbortController().signal;
-      const settings = await readSshSettings(config, { env, signal, log });
+      const settings = await readSshSettings(config, { env, signal });
       const endpoints = options.endpoints ?? [{ address: sshd.address, family: 4 }];
       const handshake = options.handshake ?? handshakeDaemon;
       const link = await connectLink({ config, settings, endpoints, signal, log, env, handshake });
