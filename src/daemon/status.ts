@@ -58,20 +58,15 @@ export function statusLine(states: ReadonlyMap<string, CacheState>): string {
     .join("; ");
 }
 
-/** Failures that pass by themselves stand in `reason` alone; what a person must mend is a warning as well. */
-const passing: ReadonlySet<string> = new Set([
-  "unreachable",
-  "refused",
-  "timeout",
-  "link-lost",
-  "link-failed",
-]);
-
+/**
+ * What a person can mend is a warning as well; a failure without a remedy stands in `reason` alone, and so does a machine
+ * that does not answer, which is everyday life.
+ */
 function failureWarning(cache: string, state: CacheState): Warning[] {
-  if (state.name !== "waiting" || passing.has(state.failure.code)) return [];
+  if (state.name !== "waiting" || state.failure.code === "unreachable") return [];
   const { code, text, remedy } = state.failure;
-  const sentence = remedy === undefined ? text : `${text}. ${remedy}`;
-  return [{ code, cache, text: sentence, since: iso(state.since) }];
+  if (remedy === undefined) return [];
+  return [{ code, cache, text: `${text}. ${remedy}`, since: iso(state.since) }];
 }
 
 function unsignedWarning(cache: string, facts: CacheFacts): Warning[] {

@@ -24,7 +24,6 @@ const schedules: Readonly<Record<string, Schedule>> = {
   "agent-missing": agent,
   "agent-empty": agent,
   "agent-locked": agent,
-  "agent-failed": agent,
   "agent-refused": refused,
   "no-identity": agent,
   "auth-failed": refused,

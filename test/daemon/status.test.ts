@@ -87,8 +87,14 @@ describe("status --json, version 1", () => {
       address: null,
       transport: null,
     });
-    // It passes by itself: nothing for a person to do.
     expect(warnings).toEqual([]);
+  });
+
+  it.each([
+    { code: "unreachable", text: "pi does not answer", remedy: "Check that it is switched on." },
+    { code: "ssh-timeout", text: "SSH was not ready after 6 s", remedy: undefined },
+  ])("does not warn of what passes by itself: $code", (failure) => {
+    expect(report(waiting(failure)).warnings).toEqual([]);
   });
 
   it("names what a person must mend as a warning, with what to do", () => {
