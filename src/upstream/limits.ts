@@ -32,7 +32,7 @@ export const defaultLimits: UpstreamLimits = {
   narConnections: 16,
   turnMs: 30_000,
   idleMs: 20_000,
-  rootMs: 60_000,
+  rootMs: 25_000,
   wholeNarBytes: 64 * 1024,
   tailBytes: 1024 * 1024,
 };
