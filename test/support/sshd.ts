@@ -42,7 +42,6 @@ export interface SshdOptions {
 export interface Sshd {
   readonly address: string;
   readonly port: number;
-  readonly pid: number;
   readonly dir: string;
   readonly hostKeys: readonly TestKey[];
   /** Lines for known_hosts under the given name (`[name]:port` unless the port is 22), one per host key. */
@@ -51,6 +50,10 @@ export interface Sshd {
   log(): string;
   /** Signals the listener and every session of it (SIGSTOP freezes the whole machine, as it were). */
   kill(signal: NodeJS.Signals): Promise<void>;
+  /** The commands of the processes that it has started and that still run, as `/proc/PID/comm` names them. */
+  children(): Promise<string[]>;
+  /** Kills what is left of it and starts it again, with the same port and keys. */
+  restart(): Promise<void>;
   /** Ends sshd with all its sessions and removes the folder. */
   stop(): Promise<void>;
 }
@@ -109,24 +112,19 @@ export async function startSshd(options: SshdOptions = {}): Promise<Sshd> {
   await writeFile(join(dir, "sshd_config"), `${config.join("\n")}\n`);
   if (process.getuid?.() === 0) await mkdir("/run/sshd", { recursive: true, mode: 0o755 });
   let log = "";
-  const child = spawn("/usr/sbin/sshd", ["-D", "-e", "-f", join(dir, "sshd_config")], {
-    stdio: ["ignore", "ignore", "pipe"],
-  });
-  child.on("error", (error) => (log += `${error.message}\n`));
-  child.stderr.on("error", () => undefined);
-  child.stderr.on("data", (chunk: Buffer) => (log += chunk.toString()));
-  for (let tries = 0; !log.includes("Server listening on"); tries += 1) {
-    if (tries > 500 || child.exitCode !== null) throw new Error(`sshd did not start:\n${log}`);
-    await sleep(10);
-  }
-  const pid = child.pid ?? 0;
+  let child = await launch(dir, (text) => (log += text));
   const kill = async (signal: NodeJS.Signals): Promise<void> => {
+    if (hasEnded(child)) return;
+    const pid = Number(child.pid);
     for (const id of [...(await descendants(pid)), pid]) signalProcess(id, signal);
+  };
+  const end = async (): Promise<void> => {
+    await kill("SIGKILL");
+    await untilExit(child);
   };
   return {
     address,
     port,
-    pid,
     dir,
     hostKeys,
     knownHostsLine: (name, type) => {
@@ -136,12 +134,40 @@ export async function startSshd(options: SshdOptions = {}): Promise<Sshd> {
     },
     log: () => log,
     kill,
+    children: async () => {
+      const names = (await descendants(Number(child.pid))).map((id) => readFile(`/proc/${id}/comm`, "utf8"));
+      const found = await Promise.allSettled(names);
+      return found.flatMap((one) => (one.status === "fulfilled" ? [one.value.trim()] : []));
+    },
+    restart: async () => {
+      await end();
+      child = await launch(dir, (text) => (log += text));
+    },
     stop: async () => {
-      await kill("SIGKILL");
-      await untilExit(child);
+      await end();
       await rm(dir, { recursive: true, force: true });
     },
   };
+}
+
+/** Starts sshd with the configuration in `dir` and waits until it listens. */
+async function launch(dir: string, onLog: (text: string) => void): Promise<ChildProcess> {
+  let log = "";
+  const add = (text: string): void => {
+    log += text;
+    onLog(text);
+  };
+  const child = spawn("/usr/sbin/sshd", ["-D", "-e", "-f", join(dir, "sshd_config")], {
+    stdio: ["ignore", "ignore", "pipe"],
+  });
+  child.on("error", (error) => add(`${error.message}\n`));
+  child.stderr.on("error", () => undefined);
+  child.stderr.on("data", (chunk: Buffer) => add(chunk.toString()));
+  for (let tries = 0; !log.includes("Server listening on"); tries += 1) {
+    if (tries > 500 || hasEnded(child)) throw new Error(`sshd did not start:\n${log}`);
+    await sleep(10);
+  }
+  return child;
 }
 
 /** A running ssh-agent. */
@@ -222,5 +248,9 @@ function signalProcess(pid: number, signal: NodeJS.Signals): void {
 }
 
 async function untilExit(child: ChildProcess): Promise<void> {
-  if (child.exitCode === null && child.signalCode === null) await once(child, "exit");
+  if (!hasEnded(child)) await once(child, "exit");
+}
+
+function hasEnded(child: ChildProcess): boolean {
+  return child.exitCode !== null || child.signalCode !== null;
 }
