@@ -39,6 +39,8 @@ export async function makeTetherHome(options: {
   readonly sshd: Sshd;
   readonly key: TestKey;
   readonly daemonSocket: string;
+  /** Options of Node itself. */
+  readonly nodeFlags?: readonly string[];
 }): Promise<TetherHome> {
   const { main, sshd, key } = options;
   const dir = await mkdtemp(join(tmpdir(), "nix-tether-home-"));
@@ -97,7 +99,10 @@ remote-socket = ${text(options.daemonSocket)}
     forwardSocket: join(dir, "run/nix-tether/pi.sock"),
     start: () => {
       log = "";
-      child = spawn(process.execPath, [main, "run"], { env, stdio: ["ignore", "pipe", "pipe"] });
+      child = spawn(process.execPath, [...(options.nodeFlags ?? []), main, "run"], {
+        env,
+        stdio: ["ignore", "pipe", "pipe"],
+      });
       child.on("error", (error) => (log += error.message));
       for (const stream of [child.stdout, child.stderr]) {
         stream?.on("error", () => undefined);
