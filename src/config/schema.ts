@@ -80,7 +80,7 @@ export const cacheSchema = z.strictObject({
     )
     .default([])
     .describe(
-      "Keys that the machine's paths are signed with; passed on to Nix where you are a trusted user.",
+      "Keys that the machine's paths are signed with; told to Nix where you are a trusted user or there is no nix-daemon.",
     ),
   trusted: z
     .boolean("true or false")
