@@ -7,6 +7,7 @@ import path from "node:path";
 import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
 import { serveControl } from "../../src/control/server.js";
 import { compileProgram, type Program } from "../support/compile.js";
+import { freePort } from "../support/sshd.js";
 import { silentLog } from "../support/silent-log.js";
 import { cacheStatus, statusReport } from "../support/status-report.js";
 import { temporaryFolder } from "../support/temp-folder.js";
@@ -120,6 +121,35 @@ test("the version is the package's, and a wrong configuration ends with 2", asyn
     code: 2,
     err: expect.stringContaining('line 1: cache: unknown key, did you mean "caches"?') as string,
   });
+}, 60_000);
+
+test("run says at its start that no nix.conf includes the override, with the line to add, until it is there", async () => {
+  const root = temporaryFolder();
+  const nixConf = path.join(root, ".config/nix/nix.conf");
+  mkdirSync(path.join(root, ".config/nix-tether"), { recursive: true });
+  writeFileSync(path.join(root, ".config/nix-tether/config.toml"), `[gateway]\nport = ${await freePort()}\n`);
+  const child = spawn(process.execPath, [program.file, "run"], {
+    env: {
+      PATH: process.env["PATH"],
+      HOME: root,
+      XDG_RUNTIME_DIR: root,
+      DBUS_SYSTEM_BUS_ADDRESS: "unix:path=/nonexistent",
+    },
+    stdio: ["ignore", "inherit", "pipe"],
+  });
+  onTestFinished(() => void child.kill("SIGKILL"));
+  let log = "";
+  child.stderr.setEncoding("utf8").on("data", (text: string) => (log += text));
+  await expect.poll(() => log, { timeout: 20_000 }).toContain("nix-tether is running");
+
+  const advice = `Add this line at the end of ${nixConf}: !include nix-tether.conf`;
+  expect(log).toMatch(new RegExp(`^\\S+Z warn Nix does not read the override: .*${advice} code=`, "m"));
+  expect((await start(root, ["status"])).out).toContain(`! Nix does not read the override`);
+  writeFileSync(nixConf, "!include nix-tether.conf\n");
+  expect((await start(root, ["status"])).out).toBe("No caches are configured.\n");
+
+  child.kill("SIGTERM");
+  expect(await once(child, "exit")).toEqual([0, null]);
 }, 60_000);
 
 test("an interrupted --watch ends by itself with the code of what it saw", async () => {
