@@ -154,6 +154,27 @@ describe("refused", () => {
   });
 });
 
+describe("the port that discovery learned", () => {
+  test("is used, and known_hosts is searched for it", async () => {
+    const sshd = await fixture.sshd();
+    await fixture.sshConfig(`UserKnownHostsFile ${fixture.knownHosts}`);
+    const endpoints = [{ address: sshd.address, family: 4 as const, port: sshd.port }];
+    expect((await fixture.connect(sshd, { bare: true, endpoints })).port).toBe(sshd.port);
+
+    await fixture.know(`[${HOST}]:2222 ${await otherKey("another")}`);
+    await expect(fixture.connect(sshd, { bare: true, endpoints })).rejects.toMatchObject({
+      code: "host-key-unknown",
+      message: expect.stringContaining(`[${HOST}]:${sshd.port}`),
+    });
+  });
+
+  test("gives way to one that the user chose", async () => {
+    const sshd = await fixture.sshd();
+    const endpoints = [{ address: sshd.address, family: 4 as const, port: 9 }];
+    expect((await fixture.connect(sshd, { endpoints })).port).toBe(sshd.port);
+  });
+});
+
 describe("several addresses", () => {
   test("a stranger who answers first does not lock the right machine out", async () => {
     const right = await fixture.sshd({ address: "127.61.0.1" });
