@@ -110,7 +110,8 @@ test.each([
   const conf = await nixConf(given.trustedUsers);
   const home = await fixture.home({
     ...(given.uid === undefined ? {} : { uid: given.uid }),
-    env: { SSH_AUTH_SOCK: "", NIX_CONF_DIR: conf },
+    // Who may open the store itself needs nobody's trust; on this machine that may be anybody.
+    env: { SSH_AUTH_SOCK: "", NIX_CONF_DIR: conf, NIX_REMOTE: "daemon" },
   });
   const cache = fixture.cache(sshd, {
     "identity-file": join(home.dir, "id"),

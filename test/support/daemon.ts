@@ -58,12 +58,18 @@ export interface DaemonHome {
   dispose(): Promise<void>;
 }
 
-/** Makes the folders. `uid` is whose they are and who runs the program; default: this process's user. */
-export async function makeDaemonHome(
-  program: string,
-  options: { readonly env?: NodeJS.ProcessEnv; readonly uid?: number } = {},
-): Promise<DaemonHome> {
-  const { uid } = options;
+/** See `makeDaemonHome`. */
+export interface DaemonHomeOptions {
+  readonly env?: NodeJS.ProcessEnv;
+  /** Whose the folders are, and who runs the program; default: this process's user. */
+  readonly uid?: number;
+  /** Options of Node itself. */
+  readonly nodeFlags?: readonly string[];
+}
+
+/** Makes the folders for `program`, a compiled `main.js`. */
+export async function makeDaemonHome(program: string, options: DaemonHomeOptions = {}): Promise<DaemonHome> {
+  const { uid, nodeFlags = [] } = options;
   const dir = await mkdtemp(join(tmpdir(), "nix-tether-home-"));
   const port = await freePort();
   const overrideFile = join(dir, "config", "nix", "nix-tether.conf");
@@ -96,7 +102,7 @@ export async function makeDaemonHome(
   let transcript = "";
   const running = new Set<ChildProcess>();
   const launch = (args: readonly string[]): RunningDaemon => {
-    const child = spawn(process.execPath, [program, ...args], {
+    const child = spawn(process.execPath, [...nodeFlags, program, ...args], {
       env,
       cwd: dir,
       stdio: ["ignore", "pipe", "pipe"],
