@@ -20,7 +20,7 @@ export interface RecheckTimes {
 }
 
 export const defaultRecheckTimes: RecheckTimes = {
-  periodMs: 30_000,
+  periodMs: 40_000,
   uploadMs: 1_000,
   retryMs: 5_000,
   roundMs: 20_000,
