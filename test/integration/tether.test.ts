@@ -1,0 +1,149 @@
+// The effects of one cache on a real SSH link: what is taken into use and given up, and in which order.
+
+import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
+import type { CacheConfig } from "../../src/config/schema.js";
+import { createTether, type Tether } from "../../src/daemon/tether.js";
+import type { Desired } from "../../src/decision/desired.js";
+import type { CacheEvent } from "../../src/sources/event.js";
+import { handshakeDaemon } from "../../src/upstream/handshake-daemon.js";
+import type { Upstream } from "../../src/upstream/upstream.js";
+import { HOST, makeLinkFixture, type LinkFixture } from "../support/link-fixture.js";
+import { silentLog } from "../support/silent-log.js";
+
+let fixture: LinkFixture;
+const undo: (() => Promise<void>)[] = [];
+beforeAll(async () => void (fixture = await makeLinkFixture()));
+afterEach(async () => {
+  for (const step of undo.splice(0)) await step();
+  await fixture.endTest();
+});
+afterAll(() => fixture.dispose());
+
+const nothing: Desired = {
+  attempt: null,
+  link: null,
+  listed: false,
+  probe: false,
+  awaited: true,
+  wakeAt: null,
+};
+
+interface Watched {
+  readonly tether: Tether;
+  /** What was done, in order. */
+  readonly journal: string[];
+  readonly posted: CacheEvent[];
+  /** Resolves when an event of that type has been posted. */
+  untilPosted(type: CacheEvent["type"]): Promise<void>;
+}
+
+/** A tether to a real sshd, between a gateway, an upstream and a forward that write down what becomes of them. */
+async function makeTether(openForward?: () => Promise<never>): Promise<Watched> {
+  const sshd = await fixture.sshd();
+  const journal: string[] = [];
+  const posted: CacheEvent[] = [];
+  const config: CacheConfig = {
+    type: "ssh",
+    host: HOST,
+    port: sshd.port,
+    "known-hosts": fixture.knownHosts,
+    transport: "auto",
+    "remote-socket": fixture.daemonSocket,
+    priority: 30,
+    "public-keys": [],
+    trusted: false,
+  };
+  const upstream = { close: () => journal.push("upstream closed") } as unknown as Upstream;
+  const tether = createTether({
+    name: "pi",
+    config,
+    env: { PATH: process.env["PATH"], HOME: fixture.dir, SSH_AUTH_SOCK: fixture.agent.socket },
+    log: silentLog,
+    handshake: handshakeDaemon,
+    discovery: {
+      lookup: () =>
+        Promise.resolve({ endpoints: [{ address: sshd.address, family: 4 }], how: "resolver" as const }),
+      watch: () => () => undefined,
+      refresh: () => undefined,
+      close: () => Promise.resolve(),
+    },
+    gateway: {
+      setUpstream: (_cache: string, given: Upstream | null) =>
+        journal.push(given === null ? "gateway: not here" : "gateway: upstream"),
+    } as never,
+    openUpstream: () => upstream,
+    openForward:
+      openForward ??
+      (() => {
+        journal.push("forward listens");
+        return Promise.resolve({
+          connections: 0,
+          close: () => Promise.resolve(void journal.push("forward closed")),
+        });
+      }),
+    beginRechecks: () => ({
+      settled: null,
+      denied: () => undefined,
+      uploaded: () => undefined,
+      end: () => undefined,
+    }),
+    socketPath: "/nonexistent",
+    post: (fact) => {
+      posted.push(fact);
+      if (fact.type === "closed") journal.push("link closed");
+    },
+    warnForward: (error) => journal.push(error === null ? "no warning" : "warning"),
+    now: Date.now,
+    network: () => ({ interfaces: [] }),
+  });
+  undo.push(() => tether.close());
+  const untilPosted = (type: CacheEvent["type"]): Promise<void> =>
+    expect.poll(() => posted.map((fact) => fact.type), { timeout: 20_000 }).toContain(type);
+  return { tether, journal, posted, untilPosted };
+}
+
+test("comes up from the gateway to the forward, and goes down from the forward to the link", async () => {
+  const { tether, journal, untilPosted } = await makeTether();
+  await tether.follow({ ...nothing, attempt: 1 });
+  await untilPosted("connected");
+  expect(journal).toEqual([]);
+  expect(tether.link()).toBeNull();
+
+  await tether.follow({ ...nothing, link: 1 });
+  expect(journal).toEqual(["gateway: upstream", "forward listens", "no warning"]);
+  expect(tether.link()).toMatchObject({ transport: "socket" });
+  expect(tether.leaves({ ...nothing, link: 1 })).toBe(false);
+  expect(tether.leaves(nothing)).toBe(true);
+
+  journal.length = 0;
+  await tether.takeDown();
+  await untilPosted("closed");
+  expect(journal).toEqual(["forward closed", "gateway: not here", "upstream closed", "link closed"]);
+  expect(tether.link()).toBeNull();
+});
+
+test("without its forward the cache is of use all the same, and a warning says so", async () => {
+  const { tether, journal, untilPosted } = await makeTether(() => Promise.reject(new Error("no room")));
+  await tether.follow({ ...nothing, attempt: 1 });
+  await untilPosted("connected");
+  await tether.follow({ ...nothing, link: 1 });
+  expect(journal).toEqual(["gateway: upstream", "warning"]);
+  expect(tether.link()).not.toBeNull();
+});
+
+test("a link that came when it was wanted no more is closed and never used", async () => {
+  const { tether, journal, untilPosted } = await makeTether();
+  await tether.follow({ ...nothing, attempt: 1 });
+  await untilPosted("connected");
+  await tether.follow(nothing);
+  await untilPosted("closed");
+  expect(journal).toEqual(["link closed"]);
+});
+
+test("a try that is called off tells nothing more", async () => {
+  const { tether, posted } = await makeTether();
+  await tether.follow({ ...nothing, attempt: 1 });
+  await tether.follow({ ...nothing, attempt: 2 });
+  await expect.poll(() => posted.map((fact) => fact.type), { timeout: 20_000 }).toContain("connected");
+  expect(posted.filter((fact) => "attempt" in fact && fact.attempt === 1)).toEqual([]);
+});
