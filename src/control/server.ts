@@ -1,11 +1,10 @@
 // The daemon's control socket: one JSON object a line, in both directions, for this user only.
 
-import { chmodSync, lstatSync, mkdirSync, unlinkSync } from "node:fs";
+import { chmodSync, lstatSync, unlinkSync } from "node:fs";
 import net from "node:net";
-import os from "node:os";
-import path from "node:path";
 import type { Logger } from "pino";
 import { TetherError, messageOf } from "../util/errors.js";
+import { checkLength, prepareFolder } from "../util/socket-path.js";
 import { askDaemon } from "./client.js";
 import { createLineSplitter, type Line } from "./lines.js";
 import type { ControlReply, ControlRequest } from "./messages.js";
@@ -16,9 +15,6 @@ const maxLineBytes = 64 * 1024;
 
 /** Clients ask and leave; one that keeps still for this long (milliseconds) has been forgotten. */
 const idleMs = 60_000;
-
-/** sun_path(7) holds 108 bytes with its final zero; Node would cut a longer path short without a word. */
-const maxPathBytes = 107;
 
 /** How long a daemon that holds the socket already may take to say its pid, in milliseconds. */
 const askOtherMs = 2_000;
@@ -38,15 +34,13 @@ export interface ControlServer {
 
 /**
  * Listens on the control socket. Requests of one connection are answered in order, each before the next is read.
- * @throws TetherError `already-running` when a daemon answers there; `control-unusable` when the socket can not
- * be made.
+ * @throws TetherError `already-running` when a daemon answers there; `control-unusable`, `socket-folder` or
+ * `socket-path-too-long` when the socket can not be made.
  */
 export async function serveControl(options: ControlServerOptions): Promise<ControlServer> {
   const { path: socketPath, log } = options;
-  if (Buffer.byteLength(socketPath) > maxPathBytes) {
-    throw unusable(socketPath, `the path is longer than ${maxPathBytes} bytes`);
-  }
-  prepareFolder(path.dirname(socketPath));
+  checkLength(socketPath);
+  await prepareFolder(socketPath);
   await removeStale(socketPath);
 
   const sockets = new Set<net.Socket>();
@@ -118,19 +112,6 @@ async function send(socket: net.Socket, reply: ControlReply): Promise<void> {
     socket.on("drain", done);
     socket.on("close", done);
   });
-}
-
-function prepareFolder(folder: string): void {
-  try {
-    mkdirSync(folder, { mode: 0o700 });
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw unusable(folder, messageOf(error), error);
-  }
-  const info = lstatSync(folder);
-  if (!info.isDirectory() || info.uid !== os.userInfo().uid) {
-    throw unusable(folder, "it is not a folder of yours");
-  }
-  if ((info.mode & 0o077) !== 0) chmodSync(folder, 0o700);
 }
 
 /** A socket that nobody answers is left over from a daemon that was killed. */

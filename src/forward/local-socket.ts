@@ -10,8 +10,9 @@ import type { Logger } from "pino";
 
 import { withDeadline } from "../util/abort.js";
 import { TetherError, messageOf } from "../util/errors.js";
+import { checkLength, prepareFolder } from "../util/socket-path.js";
 import { joinStreams } from "./join.js";
-import { checkLength, ignoreMissing, prepareFolder, removeStale } from "./socket-path.js";
+import { ignoreMissing, removeStale } from "./stale-socket.js";
 
 /** A remote nix-daemon that takes longer to be reached is not there. */
 const defaultOpenMs = 10_000;

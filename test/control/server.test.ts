@@ -105,12 +105,12 @@ describe("the socket", () => {
     writeFileSync(socketPath, "mine");
     await expect(serve(socketPath)).rejects.toMatchObject({ code: "control-unusable" });
     await expect(serve(path.join(temporaryFolder(), "a", "b", "c.sock"))).rejects.toMatchObject({
-      code: "control-unusable",
+      code: "socket-folder",
       message: expect.stringContaining("ENOENT") as string,
     });
     await expect(serve(path.join(temporaryFolder(), "x".repeat(108)))).rejects.toMatchObject({
-      code: "control-unusable",
-      message: expect.stringContaining("longer than 107 bytes") as string,
+      code: "socket-path-too-long",
+      remedy: expect.stringContaining("shorter folder") as string,
     });
   });
 });
