@@ -1,0 +1,249 @@
+// The durable queue of uploads: what was built here and has not arrived everywhere yet. What it has taken in is on disk
+// before it says so, is held against the garbage collector, and leaves only by arriving or by being dropped by hand.
+
+import type { Logger } from "pino";
+import { createSerial } from "../util/serial.js";
+import { TetherError, messageOf } from "../util/errors.js";
+import {
+  asGone,
+  countEntries,
+  fold,
+  isGone,
+  isUploadable,
+  withArrival,
+  withFailure,
+  withRetry,
+  type Addition,
+  type Entry,
+  type Failure,
+  type SpoolCounts,
+} from "./entry.js";
+import { createEntryFiles } from "./entry-files.js";
+import type { GcRoots } from "./gc-roots.js";
+import { readIncoming } from "./incoming.js";
+import { createMoveAside, makeFolders, orUnwritable, spoolFolders } from "./spool-folders.js";
+import { watchFolder } from "./watch-folder.js";
+
+export interface SpoolOptions {
+  /** `Dirs.spoolDir`; made where it is missing. One process at a time. */
+  readonly dir: string;
+  readonly log: Logger;
+  /** The names of the caches that new paths are for; with none, nothing is taken in. */
+  readonly targets: readonly string[];
+  readonly roots: GcRoots;
+  /** Told of what goes wrong without a caller to tell, by code, and of its end by null. */
+  readonly warn: (code: SpoolTrouble, problem: TetherError | null) => void;
+  readonly now?: () => number;
+}
+
+/** `spool-unwritable`: nothing can be written down; `upload-unprotected`: the garbage collector may take what waits. */
+export type SpoolTrouble = "spool-unwritable" | "upload-unprotected";
+
+/** Which paths a command is about. */
+export type Which = readonly string[] | "all";
+
+/** Every change is made one after the other, and is on disk when its promise resolves. */
+export interface Spool {
+  /**
+   * Absorbs what the hook has left. Resolves to what was not there before.
+   * @throws TetherError `spool-unwritable`; what the hook has left stays where it is.
+   */
+  takeIn(): Promise<Entry[]>;
+  /** Takes in now and whenever the hook leaves something; calls `onNew` with what was not there before. */
+  watch(onNew: (entries: readonly Entry[]) => void): { close(): Promise<void> };
+  /** As it stands, oldest first. */
+  list(): Entry[];
+  /**
+   * Queues paths and resolves to their entries; one that is not in the store is set aside at once, as `path-gone`.
+   * @throws TetherError `not-uploadable`, `no-targets`; nothing is queued then.
+   * @throws TetherError `spool-unwritable`; some may be queued, after the next start.
+   */
+  add(paths: readonly string[], deriver?: string | null): Promise<Entry[]>;
+  /** These are at the target now. Forgets those that have arrived everywhere, and lets go of them. */
+  arrived(target: string, paths: readonly string[]): Promise<void>;
+  failed(target: string, paths: readonly string[], failure: Failure): Promise<void>;
+  /** Makes them due at once, also what was set aside; resolves to how many these are. */
+  retry(which: Which): Promise<number>;
+  /** Forgets them without an upload; resolves to how many these were. */
+  drop(which: Which): Promise<number>;
+  /** For every target, or for one. */
+  counts(target?: string): SpoolCounts;
+}
+
+/** A file system may have no notification, and a notification may get lost; in milliseconds. */
+const rescanMs = 60_000;
+
+/** @throws TetherError `spool-unwritable` */
+export async function openSpool(options: SpoolOptions): Promise<Spool> {
+  const { dir, log, targets, roots, warn, now = Date.now } = options;
+  const folders = spoolFolders(dir);
+  await makeFolders(folders);
+  const moveAside = createMoveAside(folders.aside, log);
+  const files = createEntryFiles(folders.entries, moveAside);
+  const entries = new Map((await files.load()).map((entry) => [entry.path, entry]));
+  /** Those that were found to have a root. */
+  const held = new Set<string>();
+  const inTurn = createSerial();
+  const oneProtects = createSerial();
+  warnOfStrangers([...entries.values()], targets, log);
+
+  const select = (which: Which): Entry[] =>
+    which === "all" ? [...entries.values()] : [...new Set(which)].flatMap((path) => entries.get(path) ?? []);
+
+  /** Keeps them in memory also where the disk refuses: what is known now must not be tried again at once. */
+  const change = async (changed: readonly Entry[]): Promise<void> => {
+    for (const entry of changed) entries.set(entry.path, entry);
+    await files.save(changed);
+  };
+
+  const forget = async (gone: readonly Entry[]): Promise<void> => {
+    await files.remove(gone);
+    const paths = gone.map(({ path }) => path);
+    for (const path of paths) {
+      entries.delete(path);
+      held.delete(path);
+    }
+    // A root that stays for now is found by the next sweep.
+    await roots.release(paths).catch((error: unknown) => log.debug({ error }, "could not let go of roots"));
+  };
+
+  /** Makes sure that what waits has a root. Never rejects: what is queued is queued. Other changes may go on meanwhile. */
+  const protect = (): Promise<void> =>
+    oneProtects(async () => {
+      const wanted = [...entries.values()].filter((entry) => !held.has(entry.path) && !isGone(entry));
+      if (wanted.length === 0) return;
+      try {
+        const gone = new Set(await roots.hold(wanted.map(({ path }) => path)));
+        for (const { path } of wanted) if (!gone.has(path)) held.add(path);
+        warn("upload-unprotected", null);
+        if (gone.size > 0) await inTurn(() => change(select([...gone]).map(asGone)));
+      } catch (error) {
+        warn("upload-unprotected", asTrouble("upload-unprotected", error));
+      }
+    });
+
+  /** Resolves to what was not there before. */
+  const enter = async (additions: readonly Addition[]): Promise<Entry[]> => {
+    const folded = new Map<string, Entry>();
+    for (const addition of additions) {
+      const known = folded.get(addition.path) ?? entries.get(addition.path);
+      const next = fold(known, addition, targets);
+      if (next !== known) folded.set(addition.path, next);
+    }
+    await files.save([...folded.values()]);
+    const fresh = [...folded.values()].filter(({ path }) => !entries.has(path));
+    for (const entry of folded.values()) {
+      entries.set(entry.path, entry);
+      held.delete(entry.path);
+    }
+    if (fresh.length > 0) log.debug({ paths: fresh.length }, "queued for upload");
+    return fresh;
+  };
+
+  const absorb = async (): Promise<Entry[]> => {
+    const fresh: Entry[] = [];
+    if (targets.length === 0) return fresh;
+    await makeFolders(folders);
+    let more: boolean;
+    do {
+      const batch = await orUnwritable(dir, () => readIncoming(folders.incoming, moveAside));
+      fresh.push(...(await enter(batch.additions)));
+      await orUnwritable(dir, batch.done);
+      ({ more } = batch);
+    } while (more);
+    return fresh;
+  };
+
+  const takeIn = async (): Promise<Entry[]> => {
+    const fresh = await inTurn(absorb);
+    await protect();
+    return select(fresh.map(({ path }) => path));
+  };
+
+  return {
+    takeIn,
+    watch: (onNew) =>
+      watchFolder({
+        folder: folders.incoming,
+        everyMs: rescanMs,
+        look: async (isRescan) => {
+          let fresh: Entry[] = [];
+          try {
+            fresh = await takeIn();
+            // Only now: a root whose path is still among what came in must stay.
+            if (isRescan && targets.length > 0) await inTurn(() => roots.sweep(new Set(entries.keys())));
+            warn("spool-unwritable", null);
+          } catch (error) {
+            warn("spool-unwritable", asTrouble("spool-unwritable", error));
+          }
+          if (fresh.length > 0) onNew(fresh);
+        },
+      }),
+    list: () => [...entries.values()].toSorted((a, b) => a.since - b.since || a.path.localeCompare(b.path)),
+    add: async (paths, deriver = null) => {
+      const wrong = paths.find((path) => !isUploadable(path));
+      if (wrong !== undefined) throw notUploadable(wrong);
+      if (targets.length === 0) throw noTargets();
+      await inTurn(async () => {
+        await makeFolders(folders);
+        await enter(paths.map((path) => ({ path, deriver, since: now() })));
+      });
+      await protect();
+      return select(paths);
+    },
+    arrived: (target, paths) =>
+      inTurn(async () => {
+        const found = select(paths);
+        const left = found.map((entry) => withArrival(entry, target));
+        await change(left.filter((entry) => entry !== null));
+        await forget(found.filter((_, index) => left[index] === null));
+      }),
+    failed: (target, paths, failure) =>
+      inTurn(() => change(select(paths).map((entry) => withFailure(entry, target, failure)))),
+    retry: async (which) => {
+      const chosen = await inTurn(async () => {
+        const found = select(which);
+        await change(found.map(withRetry));
+        for (const { path } of found) held.delete(path);
+        return found;
+      });
+      await protect();
+      return chosen.length;
+    },
+    drop: (which) =>
+      inTurn(async () => {
+        const chosen = select(which);
+        await forget(chosen);
+        return chosen.length;
+      }),
+    counts: (target) => countEntries([...entries.values()], target),
+  };
+}
+
+/** What waits for a cache that is not uploaded to any more stays: the configuration may be what is wrong. */
+function warnOfStrangers(entries: readonly Entry[], targets: readonly string[], log: Logger): void {
+  const names = new Set(entries.flatMap((entry) => Object.keys(entry.targets)));
+  for (const name of names) {
+    if (targets.includes(name)) continue;
+    const paths = entries.filter((entry) => name in entry.targets).length;
+    log.warn({ paths, target: name }, "paths wait for a cache that nothing is uploaded to any more");
+  }
+}
+
+function notUploadable(path: string): TetherError {
+  return new TetherError("not-uploadable", `${path} is no store path that can be uploaded`, {
+    remedy:
+      "Give what was built: /nix/store/<hash>-<name>, without anything below it, and no derivation (.drv).",
+  });
+}
+
+function noTargets(): TetherError {
+  return new TetherError("no-targets", "there is no cache to upload to", {
+    remedy: 'Name one in the configuration:\n[uploads]\nto = ["pi"]',
+  });
+}
+
+function asTrouble(code: SpoolTrouble, error: unknown): TetherError {
+  if (error instanceof TetherError) return error;
+  return new TetherError(code, messageOf(error), { cause: error });
+}
