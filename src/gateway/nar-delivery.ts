@@ -37,9 +37,18 @@ export async function* deliverNar(
   let session = reach.session;
   let brokeAt: number | null = null;
   let fruitless = 0;
+  let cutAt: number | null = null;
   let resumed = false;
   const onArrival = (): void => {
     brokeAt = null;
+  };
+  const onFirstPiece = (): void => {
+    if (at > 0 && !resumed) {
+      resumed = true;
+      stats.resumed += 1;
+    }
+    if (cutAt !== null) log.info({ path: info.path, at, ms: Math.round(now() - cutAt) }, "NAR goes on");
+    cutAt = null;
   };
   for (;;) {
     const began = at;
@@ -47,10 +56,7 @@ export async function* deliverNar(
       if (session === null) throw new TetherError("upstream-lost", "the cache is away");
       if (began > 0) await confirm(cache, session, delivery);
       for await (const piece of transferNar({ session, info, from: at, limits, now, onArrival }, client)) {
-        if (began > 0 && at === began && !resumed) {
-          resumed = true;
-          stats.resumed += 1;
-        }
+        if (at === began) onFirstPiece();
         yield piece;
         at += piece.length;
         stats.narBytes += piece.length;
@@ -61,7 +67,10 @@ export async function* deliverNar(
       client.throwIfAborted();
       fruitless += 1;
       if (isFinal(error) || fruitless >= limits.narTries) throw error;
-      if (at > began) log.info({ path: info.path, at, reason: messageOf(error) }, "NAR cut; it goes on");
+      if (at > began) {
+        cutAt = now();
+        log.info({ path: info.path, at, reason: messageOf(error) }, "NAR cut; to go on when it can");
+      }
       const until = (brokeAt ??= now()) + limits.resumeMs;
       const next = await nextSession(cache, session, { until, fruitless }, client);
       client.throwIfAborted();
