@@ -81,7 +81,7 @@ function program(
     .command("pause [cache]", "Stop using a cache until it is resumed", withCache, (args) =>
       ends(import("./pause.js").then(({ pauseOrResume }) => pauseOrResume(context, "pause", args.cache))),
     )
-    .command("resume [cache]", "Use a paused cache again", withCache, (args) =>
+    .command("resume [cache]", "Use a paused cache again; try one that waits at once", withCache, (args) =>
       ends(import("./pause.js").then(({ pauseOrResume }) => pauseOrResume(context, "resume", args.cache))),
     )
     .command(

@@ -20,7 +20,9 @@ export function transition(state: CacheState, fact: Fact, moment: Moment): Cache
     case "pause":
       return state.name === "paused" ? state : { name: "paused", attempt: state.attempt, since: moment.now };
     case "resume":
-      return state.name === "paused" ? lookNow(state, "resumed", moment) : state;
+      if (state.name === "paused") return lookNow(state, "resumed", moment);
+      // Whoever has mended something need not wait for the next try.
+      return isResting(state) ? lookAgain(state, "resumed", moment) : state;
     case "stop":
       return rest(state, "the daemon is stopping", moment);
     case "sleep":

@@ -269,6 +269,22 @@ describe("pause", () => {
     }
     expect(desired(transition(paused, { type: "resume" }, moment)).attempt).toBe(2);
   });
+
+  it("is not needed for resume to end a rest, which leaves alone what is under way or in use", () => {
+    const resume = { type: "resume" } as const;
+    const waiting = after({ type: "due" }, { type: "failed", attempt: 1, failure });
+    const again = transition(waiting, resume, moment);
+    expect(again).toMatchObject({ name: "waiting", tries: 0 });
+    expect(desired(again)).toMatchObject({ attempt: 2, wakeAt: null });
+    for (const state of [
+      again,
+      online(),
+      after({ type: "due" }),
+      transition(waiting, { type: "sleep" }, moment),
+    ]) {
+      expect(transition(state, resume, moment)).toBe(state);
+    }
+  });
 });
 
 it("tries again at once when the link of a cache in use ends", () => {
