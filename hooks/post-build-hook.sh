@@ -132,7 +132,8 @@ tether_outputs() {
 # Sets found to the store paths in a text, a space between them.
 tether_store_paths() {
   found=
-  IFS=' 	,"()'
+  IFS=' 	
+,"()'
   for word in $1; do
     case $word in
       *[!a-zA-Z0-9/+._?=-]* | /nix/store/*/*) ;;
@@ -175,8 +176,8 @@ tether_deliver() {
       itself) set -- env -i "$@" ;;
       # The user's further groups are left out: where these come over the network, their look-up may take long.
       setpriv) set -- setpriv --reset-env --reuid="$uid" --regid="$gid" --clear-groups --no-new-privs "$@" ;;
-      runuser) set -- env -i runuser -u "$user" -- "$@" ;;
-      su) set -- env -i su -s /bin/sh -c 'exec "$0" "$@"' -- "$user" "$@" ;;
+      runuser) set -- env -i PATH="$PATH" runuser -u "$user" -- "$@" ;;
+      su) set -- env -i PATH="$PATH" su -s /bin/sh -c 'exec "$0" "$@"' -- "$user" "$@" ;;
     esac
     $limit "$@" <"$0"
     case $? in
