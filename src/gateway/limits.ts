@@ -44,7 +44,7 @@ export const defaultLimits: GatewayLimits = {
   narFirstByteMs: 35_000,
   narStallMs: 10_000,
   resumeMs: 20_000,
-  narTries: 6,
+  narTries: 8,
   clientStallMs: 120_000,
   tombstoneMs: 30_000,
   absenceMs: 60_000,
