@@ -4,12 +4,11 @@
 import { execFileSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
-import { fileURLToPath } from "node:url";
+import { join, resolve } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 
-const here = dirname(fileURLToPath(import.meta.url));
-const root = join(here, "..", "..");
+const root = resolve(import.meta.dirname, "../..");
+const evaluator = join(root, "test/support/home-manager.nix");
 
 type Unit = Record<string, Record<string, unknown>>;
 
@@ -38,7 +37,7 @@ function nix(args: readonly string[]): string {
 /** The module's definitions for a user's choices, given as Nix expressions. */
 function evaluate(options: Record<string, string>): Evaluated {
   const args = Object.entries(options).flatMap(([name, value]) => ["--arg", name, value]);
-  return JSON.parse(nix(["--eval", "--strict", "--json", join(here, "evaluate.nix"), ...args])) as Evaluated;
+  return JSON.parse(nix(["--eval", "--strict", "--json", evaluator, ...args])) as Evaluated;
 }
 
 /** A unit file as section -> key -> value, the way Home Manager writes such a tree back. */
@@ -68,7 +67,7 @@ function plain(unit: Unit): Unit {
 const pi = '{ caches.pi = { host = "raspberrypi.local"; user = "pi"; }; }';
 
 test("every Nix file parses", () => {
-  const files = [join(root, "home-manager", "default.nix"), join(here, "evaluate.nix")];
+  const files = [join(root, "home-manager", "default.nix"), evaluator];
   for (const file of files) expect(() => nix(["--parse", file])).not.toThrow();
 });
 
