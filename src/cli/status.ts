@@ -26,7 +26,12 @@ const watchEveryMs = 1_000;
 export async function status(context: CliContext, args: StatusArguments): Promise<number> {
   const { controlSocket } = resolveDirs(context.env);
   if (args.watch === true) return watch(context, args, controlSocket);
-  const report = await askStatus(controlSocket);
+  const report = await askStatus(controlSocket).catch((error: unknown) => {
+    // That no daemon runs is an answer, too.
+    if (args.quiet === true && error instanceof TetherError && error.code === "no-daemon") return null;
+    throw error;
+  });
+  if (report === null) return exitCode.noDaemon;
   const names = chosen(report, args.cache);
   if (args.quiet !== true) context.stdout.write(rendered(context, args, report, names));
   return codeFor(report, names);

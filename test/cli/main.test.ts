@@ -103,8 +103,14 @@ test("the shortcuts end as the full command line does", async () => {
     out: "",
     err: expect.stringMatching(/^nix-tether: no daemon is running\nStart it/) as string,
   };
-  for (const words of [["status"], ["status", "--json"], ["status", "--quiet"], ["status", "pi"]]) {
+  for (const words of [["status"], ["status", "--json"], ["status", "pi"]]) {
     expect(await start(root, words)).toEqual(expected);
+  }
+  for (const words of [
+    ["status", "--quiet"],
+    ["status", "pi", "--quiet"],
+  ]) {
+    expect(await start(root, words)).toEqual({ code: 4, out: "", err: "" });
   }
   expect(await start(root, ["status --json"])).toMatchObject({ code: 2 });
 }, 60_000);
