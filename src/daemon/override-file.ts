@@ -4,7 +4,9 @@
 import { randomBytes } from "node:crypto";
 import {
   closeSync,
+  constants,
   fsyncSync,
+  ftruncateSync,
   lstatSync,
   mkdirSync,
   openSync,
@@ -30,7 +32,8 @@ export interface OverrideFile {
   /**
    * Replaces the content, unless it is this already. With no entries the file is emptied and not removed, so
    * that a plain `include` of it stays valid. A symbolic link at the path is replaced, its target left alone.
-   * @throws TetherError `override-unwritable`
+   * @throws TetherError `override-unwritable`; the file then lists nothing, if even that is possible: on a full disk it
+   * is. Not thrown where nothing is what it should list.
    */
   readonly write: (entries: readonly OverrideEntry[]) => void;
   /** The names of the caches that the file on disk lists now; none where there is no readable file. */
@@ -50,7 +53,8 @@ export function createOverrideFile(options: { readonly path: string; readonly lo
       try {
         replaceFile(file, content);
       } catch (error) {
-        throw unwritable(file, error);
+        const emptied = emptyInPlace(file);
+        if (!emptied || entries.length > 0) throw unwritable(file, error);
       }
       log.debug({ path: file, listed: entries.map(({ name }) => name) }, "override written");
     },
@@ -130,7 +134,24 @@ function replaceFile(file: string, content: string): void {
   }
 }
 
-function withFd(file: string, flags: string, use: (fd: number) => void): void {
+/**
+ * Takes out a list that can not be replaced, which needs no space on the disk; whether there was one and it is out. A
+ * reader sees all of the old content or none.
+ */
+function emptyInPlace(file: string): boolean {
+  if (listedNames(readOrNull(file) ?? "").length === 0) return false;
+  try {
+    withFd(file, constants.O_WRONLY | constants.O_NOFOLLOW, (fd) => {
+      ftruncateSync(fd);
+      fsyncSync(fd);
+    });
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function withFd(file: string, flags: string | number, use: (fd: number) => void): void {
   const fd = openSync(file, flags, 0o644);
   try {
     use(fd);
@@ -141,12 +162,10 @@ function withFd(file: string, flags: string, use: (fd: number) => void): void {
 
 function unwritable(file: string, error: unknown): TetherError {
   if (error instanceof TetherError) return error;
-  return new TetherError(
-    "override-unwritable",
-    `the override ${file} can not be written: ${messageOf(error)}`,
-    {
-      remedy: `Make ${path.dirname(file)} a folder that you can write to, with nothing but a file named ${path.basename(file)} in this place.`,
-      cause: error,
-    },
-  );
+  const full = ["ENOSPC", "EDQUOT"].includes((error as NodeJS.ErrnoException).code ?? "");
+  const remedy = full
+    ? "Free some space on that disk."
+    : `Make ${path.dirname(file)} a folder that you can write to, with nothing but a file named ${path.basename(file)} in this place.`;
+  const message = `the override ${file} can not be written: ${messageOf(error)}`;
+  return new TetherError("override-unwritable", message, { remedy, cause: error });
 }

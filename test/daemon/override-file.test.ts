@@ -1,5 +1,6 @@
 import {
   chmodSync,
+  chownSync,
   existsSync,
   mkdirSync,
   readFileSync,
@@ -134,24 +135,43 @@ describe("what can not be written", () => {
     expect(readdirSync(path.dirname(file))).toEqual(["nix-tether.conf"]);
   });
 
-  test("a read-only folder", () => {
-    const folder = temporaryFolder();
-    const file = path.join(folder, "nix-tether.conf");
+  /** Runs with a folder that nothing can be added to. Root may write anywhere, so root becomes nobody for this moment. */
+  function inReadOnlyFolder(file: string, action: () => void): void {
+    const folder = path.dirname(file);
     chmodSync(folder, 0o555);
-    // Root may write anywhere, so the tests that root runs become nobody for this moment.
     const asRoot = process.getuid?.() === 0;
+    if (asRoot && existsSync(file)) chownSync(file, 65534, 65534);
     if (asRoot) process.seteuid?.(65534);
     try {
+      action();
+    } finally {
+      if (asRoot) process.seteuid?.(0);
+      chmodSync(folder, 0o755);
+    }
+  }
+
+  test("a read-only folder", () => {
+    const file = path.join(temporaryFolder(), "nix-tether.conf");
+    inReadOnlyFolder(file, () =>
       expect(() => open(file).write([pi])).toThrowError(
         expect.objectContaining({
           code: "override-unwritable",
           message: expect.stringContaining("EACCES") as string,
         }),
-      );
-    } finally {
-      if (asRoot) process.seteuid?.(0);
-      chmodSync(folder, 0o755);
-    }
+      ),
+    );
     expect(existsSync(file)).toBe(false);
+  });
+
+  test("a list that can not be replaced is taken out all the same", () => {
+    const file = path.join(temporaryFolder(), "nix-tether.conf");
+    const override = open(file);
+    override.write([pi, nas]);
+    inReadOnlyFolder(file, () => expect(() => override.write([nas])).toThrow("EACCES"));
+    expect(readFileSync(file, "utf8")).toBe("");
+
+    override.write([pi]);
+    inReadOnlyFolder(file, () => override.write([]));
+    expect(override.readListed()).toEqual([]);
   });
 });
