@@ -1,10 +1,11 @@
 // The daemon's control socket: one JSON object a line, in both directions, for this user only.
 
-import { chmodSync, lstatSync, unlinkSync } from "node:fs";
+import { lstatSync, unlinkSync } from "node:fs";
 import net from "node:net";
 import type { Logger } from "pino";
 import { TetherError, messageOf } from "../util/errors.js";
 import { checkLength, prepareFolder } from "../util/socket-path.js";
+import { listenAt, type SocketPlace } from "../util/unix-socket.js";
 import { askDaemon } from "./client.js";
 import { createLineSplitter, type Line } from "./lines.js";
 import type { ControlReply, ControlRequest } from "./messages.js";
@@ -28,6 +29,11 @@ export interface ControlServerOptions {
 }
 
 export interface ControlServer {
+  /**
+   * Listens anew where the socket has been removed, with its folder perhaps; does nothing while it stands.
+   * @throws TetherError as `serveControl`
+   */
+  mend(): Promise<void>;
   /** Stops listening, removes the socket and ends every connection. Idempotent. */
   close(): Promise<void>;
 }
@@ -40,36 +46,56 @@ export interface ControlServer {
 export async function serveControl(options: ControlServerOptions): Promise<ControlServer> {
   const { path: socketPath, log } = options;
   checkLength(socketPath);
-  await prepareFolder(socketPath);
-  await removeStale(socketPath);
 
   const sockets = new Set<net.Socket>();
+  const open = async (): Promise<{ server: net.Server; place: SocketPlace }> => {
+    await prepareFolder(socketPath);
+    await removeStale(socketPath);
+    const server = createServer(options, sockets);
+    const place = await listenAt(server, socketPath).catch(async (error: unknown) => {
+      // Another daemon may have been a moment quicker.
+      await removeStale(socketPath);
+      throw unusable(socketPath, messageOf(error), error);
+    });
+    server.on("error", (error) => log.warn({ err: error }, "control socket failed"));
+    return { server, place };
+  };
+  let listening = await open();
+  let closed: Promise<void> | null = null;
+  return {
+    mend: async () => {
+      if (closed !== null || (await listening.place.stands())) return;
+      const before = listening;
+      listening = await open();
+      before.server.close();
+      log.info({ socket: socketPath }, "control socket made anew");
+    },
+    close: () => {
+      closed ??= (async () => {
+        await listening.place.remove();
+        const ended = new Promise<void>((resolve) => listening.server.close(() => resolve()));
+        for (const socket of sockets) socket.destroy();
+        await ended;
+      })();
+      return closed;
+    },
+  };
+}
+
+function createServer(options: ControlServerOptions, sockets: Set<net.Socket>): net.Server {
   // Half-open: a client may end its side after the last request and still read the answers.
   const server = net.createServer({ allowHalfOpen: true }, (socket) => {
     sockets.add(socket);
     socket.on("close", () => sockets.delete(socket));
-    socket.on("error", (error) => log.debug({ err: error }, "control connection failed"));
+    socket.on("error", (error) => options.log.debug({ err: error }, "control connection failed"));
     socket.setTimeout(idleMs, () => socket.destroy());
     converse(socket, options).catch((error: unknown) => {
-      log.debug({ err: error }, "control connection ended");
+      options.log.debug({ err: error }, "control connection ended");
       socket.destroy();
     });
   });
   server.maxConnections = 64;
-  await listen(server, socketPath);
-  chmodSync(socketPath, 0o600);
-  server.on("error", (error) => log.warn({ err: error }, "control socket failed"));
-
-  let closed: Promise<void> | null = null;
-  return {
-    close: () => {
-      closed ??= new Promise((resolve) => {
-        server.close(() => resolve());
-        for (const socket of sockets) socket.destroy();
-      });
-      return closed;
-    },
-  };
+  return server;
 }
 
 async function converse(socket: net.Socket, options: ControlServerOptions): Promise<void> {
@@ -137,16 +163,6 @@ async function removeStale(socketPath: string): Promise<void> {
       remedy: "Stop it first: systemctl --user stop nix-tether (or end that process)",
     },
   );
-}
-
-function listen(server: net.Server, socketPath: string): Promise<void> {
-  return new Promise((resolve, reject) => {
-    server.once("error", (error) => reject(unusable(socketPath, messageOf(error), error)));
-    server.listen(socketPath, () => {
-      server.removeAllListeners("error");
-      resolve();
-    });
-  });
 }
 
 function unusable(what: string, why: string, cause?: unknown): TetherError {

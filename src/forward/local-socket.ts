@@ -1,9 +1,6 @@
 // The forward: a local unix socket whose every connection is joined to the remote nix-daemon.
 
-import { randomInt } from "node:crypto";
-import { chmod, lstat, rename, unlink } from "node:fs/promises";
 import net, { type Socket } from "node:net";
-import { dirname, join } from "node:path";
 import type { Duplex } from "node:stream";
 
 import type { Logger } from "pino";
@@ -11,8 +8,9 @@ import type { Logger } from "pino";
 import { withDeadline } from "../util/abort.js";
 import { TetherError, messageOf } from "../util/errors.js";
 import { checkLength, prepareFolder } from "../util/socket-path.js";
+import { listenAt } from "../util/unix-socket.js";
 import { joinStreams } from "./join.js";
-import { ignoreMissing, removeStale } from "./stale-socket.js";
+import { removeStale } from "./stale-socket.js";
 
 /** A remote nix-daemon that takes longer to be reached is not there. */
 const defaultOpenMs = 10_000;
@@ -34,6 +32,8 @@ export interface ForwardOptions {
 export interface Forward {
   /** Removes the socket, then ends its connections. Idempotent. */
   close(): Promise<void>;
+  /** Whether its socket is still there, and nothing else in its place. */
+  stands(): Promise<boolean>;
   /** Connections at present. */
   readonly connections: number;
 }
@@ -70,12 +70,14 @@ export async function openForward(options: ForwardOptions): Promise<Forward> {
 
   const server = net.createServer({ allowHalfOpen: true }, (client) => void serve(client));
   server.maxConnections = mostConnections;
-  const identity = await listen(server, path);
+  const place = await listenAt(server, path).catch((error: unknown) => {
+    throw new TetherError("socket-listen", `cannot listen on ${path}: ${messageOf(error)}`, { cause: error });
+  });
   server.on("error", (error) => log.error({ socket: path, reason: messageOf(error) }, "forward broke"));
   log.info({ socket: path }, "forward listens");
 
   const shut = async (): Promise<void> => {
-    if ((await identify(path)) === identity) await unlink(path).catch(ignoreMissing);
+    await place.remove();
     const closed = new Promise<void>((resolve) => server.close(() => resolve()));
     for (const stream of [...clients, ...streams]) stream.destroy();
     await closed;
@@ -84,46 +86,12 @@ export async function openForward(options: ForwardOptions): Promise<Forward> {
     get connections() {
       return clients.size;
     },
+    stands: () => place.stands(),
     close() {
       closing ??= shut();
       return closing;
     },
   };
-}
-
-/**
- * Binds to a passing name and renames it into place, so that the socket never shows with another mode, and because
- * libuv unlinks, on close, the name it was bound to, whoever's file has that name by then. Returns its identity.
- */
-async function listen(server: net.Server, path: string): Promise<string> {
-  // Not longer than the shortest `<cache>.sock`, so that it fits where that fits.
-  const passing = join(
-    dirname(path),
-    `.${randomInt(36 ** 4)
-      .toString(36)
-      .padStart(4, "0")}`,
-  );
-  try {
-    await new Promise<void>((resolve, reject) => {
-      server.once("error", reject);
-      server.listen(passing, () => {
-        server.removeListener("error", reject);
-        resolve();
-      });
-    });
-    await chmod(passing, 0o600);
-    await rename(passing, path);
-  } catch (error) {
-    server.close();
-    throw new TetherError("socket-listen", `cannot listen on ${path}: ${messageOf(error)}`, { cause: error });
-  }
-  return (await identify(path)) ?? "";
-}
-
-/** Tells a file from another one that was put in its place. */
-async function identify(path: string): Promise<string | null> {
-  const found = await lstat(path, { bigint: true }).catch(ignoreMissing);
-  return found === null ? null : `${found.dev}:${found.ino}`;
 }
 
 /** A stream that comes too late is closed. */

@@ -29,7 +29,7 @@ export async function removeStale(path: string): Promise<void> {
 }
 
 /** For a file that may be gone already; null is "not there". */
-export function ignoreMissing(error: unknown): null {
+function ignoreMissing(error: unknown): null {
   if ((error as NodeJS.ErrnoException).code === "ENOENT") return null;
   throw error;
 }

@@ -1,4 +1,4 @@
-import { chmodSync, existsSync, mkdirSync, statSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import net from "node:net";
 import path from "node:path";
 import { spawn } from "node:child_process";
@@ -65,6 +65,37 @@ describe("the socket", () => {
     await Promise.all([server.close(), server.close()]);
     await ended;
     expect(existsSync(socketPath)).toBe(false);
+  });
+
+  test("is made anew when it was deleted with its folder, and left as it is while it stands", async () => {
+    const socketPath = newPath();
+    const server = await serve(socketPath);
+    const { ino } = statSync(socketPath);
+    await server.mend();
+    expect(statSync(socketPath).ino).toBe(ino);
+    const client = net.connect(socketPath);
+    await once(client, "connect");
+
+    rmSync(path.dirname(socketPath), { recursive: true });
+    await server.mend();
+    expect(statSync(socketPath).mode & 0o777).toBe(0o600);
+    expect(statSync(path.dirname(socketPath)).mode & 0o777).toBe(0o700);
+    expect(await askDaemon(socketPath, { command: "status" }, { timeoutMs })).toMatchObject({ ok: true });
+    // Whoever was connected stays so.
+    client.end('{"command":"status"}\n');
+    expect(JSON.parse(await text(client))).toMatchObject({ ok: true });
+    await server.close();
+    expect(existsSync(socketPath)).toBe(false);
+  });
+
+  test("is left to another daemon that has taken its place", async () => {
+    const socketPath = newPath();
+    const first = await serve(socketPath);
+    rmSync(socketPath);
+    await serve(socketPath);
+    await expect(first.mend()).rejects.toMatchObject({ code: "already-running" });
+    await first.close();
+    expect(await askDaemon(socketPath, { command: "status" }, { timeoutMs })).toMatchObject({ ok: true });
   });
 
   test("takes the place of one that a killed daemon left", async () => {

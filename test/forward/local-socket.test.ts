@@ -293,8 +293,11 @@ describe("the socket", () => {
 
   test("what somebody else put in its place meanwhile is not removed", async () => {
     const opened = await forward(unused);
+    expect(await opened.stands()).toBe(true);
     await rm(path);
+    expect(await opened.stands()).toBe(false);
     await writeFile(path, "theirs");
+    expect(await opened.stands()).toBe(false);
     await opened.close();
     expect(await readFile(path, "utf8")).toBe("theirs");
   });
