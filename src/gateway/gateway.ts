@@ -37,7 +37,12 @@ export interface Gateway {
   stats(cache: string): GatewayStats;
   /** Whether one of these paths would be told of now. Rejects when the upstream cannot say. */
   servesAny(cache: string, hashParts: readonly string[], signal: AbortSignal): Promise<boolean>;
-  /** Port it listens on. */
+  /**
+   * Begins to accept connections. Rejects with code `gateway-port-taken`, `gateway-port-held` or `gateway-listen`, and may
+   * be called again then.
+   */
+  listen(on: ListenOn): Promise<void>;
+  /** Port it listens on; 0 until it does. */
   readonly port: number;
   /**
    * Stops listening; running NARs may finish for at most `graceMs` milliseconds, those that wait for an upstream end at
@@ -48,7 +53,6 @@ export interface Gateway {
 
 export interface GatewayOptions {
   readonly caches: readonly GatewayCacheOptions[];
-  readonly listen: ListenOn;
   readonly log: Logger;
   /** Told after each answer to a request for a narinfo. */
   readonly onNarinfo?: (answer: NarinfoAnswer) => void;
@@ -60,8 +64,15 @@ export interface GatewayOptions {
   readonly limits?: Partial<GatewayLimits>;
 }
 
-/** Starts the gateway. Rejects with code `gateway-port-taken` when somebody else has the port. */
-export async function openGateway(options: GatewayOptions): Promise<Gateway> {
+/** A gateway that listens; see `Gateway.listen` for how that may fail. */
+export async function openGateway(options: GatewayOptions & { readonly listen: ListenOn }): Promise<Gateway> {
+  const gateway = createGateway(options);
+  await gateway.listen(options.listen);
+  return gateway;
+}
+
+/** The gateway, before it listens. */
+export function createGateway(options: GatewayOptions): Gateway {
   const { log } = options;
   const limits = { ...defaultLimits, ...options.limits };
   const now = (): number => performance.now();
@@ -105,12 +116,18 @@ export async function openGateway(options: GatewayOptions): Promise<Gateway> {
     else refuse(socket);
   });
 
-  const port = await listen(server, options.listen);
-  server.on("error", (error) => log.error({ reason: messageOf(error) }, "gateway cannot accept connections"));
-  log.info({ port }, "gateway listens");
-
+  let port = 0;
   return {
-    port,
+    get port() {
+      return port;
+    },
+    async listen(on) {
+      port = await listen(server, on);
+      server.on("error", (error) =>
+        log.error({ reason: messageOf(error) }, "gateway cannot accept connections"),
+      );
+      log.info({ port }, "gateway listens");
+    },
     setUpstream: (cache, upstream, { mayReturn } = { mayReturn: false }) =>
       cacheNamed(cache).setUpstream(upstream, mayReturn),
     servesAny: (cache, hashParts, signal) => cacheNamed(cache).servesAny(hashParts, signal),

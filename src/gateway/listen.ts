@@ -9,8 +9,8 @@ import { describePortHolder } from "./port-holder.js";
 export type ListenOn = { readonly port: number } | { readonly fd: number; readonly port: number };
 
 /**
- * Listens, and resolves to the port. Rejects with code `gateway-port-taken`, saying who has the port if that can
- * be told, or `gateway-listen`.
+ * Listens, and resolves to the port. Rejects with code `gateway-port-taken`, saying who has the port if that can be told,
+ * `gateway-port-held` when our user's systemd has it and did not pass it to us, or `gateway-listen`.
  */
 export async function listen(server: http.Server, on: ListenOn): Promise<number> {
   try {
@@ -36,12 +36,13 @@ async function explain(error: NodeJS.ErrnoException, port: number): Promise<Teth
     });
   }
   const holder = await describePortHolder(port);
-  const remedy = holder?.startsWith("systemd ")
-    ? "It is held for nix-tether by socket activation: run `systemctl --user start nix-tether.service`."
-    : "Stop that process, or choose another port with `port` under `[gateway]` in config.toml.";
-  return new TetherError(
-    "gateway-port-taken",
-    `port ${port} on 127.0.0.1 is in use by ${holder ?? "another process"}`,
-    { remedy, cause: error },
-  );
+  const message = `port ${port} on 127.0.0.1 is in use by ${holder ?? "another process"}`;
+  if (holder?.startsWith("systemd ")) {
+    const remedy =
+      "It is held for nix-tether by socket activation: run `systemctl --user restart nix-tether.service`.";
+    return new TetherError("gateway-port-held", message, { remedy, cause: error });
+  }
+  const remedy =
+    "Stop that process, or choose another port: `port` under `[gateway]` in config.toml, and `ListenStream=` in the socket units.";
+  return new TetherError("gateway-port-taken", message, { remedy, cause: error });
 }

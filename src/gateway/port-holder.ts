@@ -4,7 +4,7 @@ import { readFile, readdir, readlink } from "node:fs/promises";
 
 import { listening, parseTcpTable } from "./proc-net-tcp.js";
 
-/** e.g. `node (process 4242)` or `a process of the user with uid 0`; null when nothing can be told. */
+/** e.g. `node (process 4242)` or `a process of the user alice`; null when nothing can be told. */
 export async function describePortHolder(port: number): Promise<string | null> {
   const tables = await Promise.all(
     ["/proc/net/tcp", "/proc/net/tcp6"].map(async (table) => readFile(table, "latin1").catch(() => "")),
@@ -20,7 +20,14 @@ export async function describePortHolder(port: number): Promise<string | null> {
       return `${name.trim()} (process ${pid})`;
     }
   }
-  return `a process of the user with uid ${row.uid}`;
+  return `a process of the user ${(await userName(row.uid)) ?? `with uid ${row.uid}`}`;
+}
+
+/** The name in passwd(5), where users of this machine alone stand. */
+async function userName(uid: number): Promise<string | undefined> {
+  const users = await readFile("/etc/passwd", "utf8").catch(() => "");
+  const fields = users.split("\n").map((line) => line.split(":"));
+  return fields.find((user) => user[2] === String(uid))?.[0];
 }
 
 /** Whether a process has this open; another user's processes do not let us see. */

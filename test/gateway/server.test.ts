@@ -8,7 +8,7 @@ import * as fc from "fast-check";
 import { pino } from "pino";
 import { describe, expect, onTestFinished, test } from "vitest";
 
-import { openGateway } from "../../src/gateway/gateway.js";
+import { createGateway } from "../../src/gateway/gateway.js";
 import { fakePath, fakeUpstream } from "../support/fake-upstream.js";
 import { testGateway } from "../support/gateway.js";
 import { ask, exchange } from "../support/http.js";
@@ -125,17 +125,23 @@ describe("the peer's judge", () => {
 });
 
 describe("listening", () => {
-  test("a port that is taken is told with its holder", async () => {
+  test("a port that is taken is told with its holder, and had once it is free", async () => {
     const holder = net.createServer().listen(0, "127.0.0.1");
     await once(holder, "listening");
     onTestFinished(() => void holder.close());
     const { port } = holder.address() as net.AddressInfo;
-    const opening = openGateway({ caches: [], listen: { port }, log: pino({ level: "silent" }) });
-    await expect(opening).rejects.toMatchObject({
+    const gateway = createGateway({ caches: [], log: pino({ level: "silent" }) });
+    onTestFinished(() => gateway.close(0));
+    await expect(gateway.listen({ port })).rejects.toMatchObject({
       code: "gateway-port-taken",
       message: expect.stringContaining(`(process ${process.pid})`),
       remedy: expect.stringContaining("[gateway]"),
     });
+
+    holder.close();
+    await once(holder, "close");
+    await gateway.listen({ port });
+    expect((await ask(port, "/nobody/nix-cache-info")).status).toBe(404);
   });
 });
 
