@@ -54,7 +54,7 @@ function report(deps: AnswerDeps, states: States): StatusReport {
       trusted: deps.config.caches[name]?.trusted ?? false,
       link: deps.tethers.get(name)?.link() ?? null,
       listed: listed.includes(name),
-      url: bareCacheUrl({ port: deps.gateway.port, name, generation }),
+      url: bareCacheUrl({ port: deps.config.gateway.port, name, generation }),
       generation,
       socket: deps.dirs.cacheSocket(name),
       stats: deps.gateway.stats(name),

@@ -6,7 +6,7 @@ import type { Dirs } from "../config/dirs.js";
 import type { ControlReply, ControlRequest } from "../control/messages.js";
 import { serveControl } from "../control/server.js";
 import { openForward } from "../forward/local-socket.js";
-import { openGateway, type Gateway } from "../gateway/gateway.js";
+import { createGateway, type Gateway } from "../gateway/gateway.js";
 import type { SshLink } from "../link/link.js";
 import { createDiscovery } from "../sources/discovery.js";
 import { startNetmon, type NetmonEvent } from "../sources/netmon.js";
@@ -17,15 +17,17 @@ import { TetherError, messageOf } from "../util/errors.js";
 import { createAnswerer } from "./answer.js";
 import { createController, type Controller, type Posted } from "./controller.js";
 import { createEffects } from "./effects.js";
+import { takeGatewayPort } from "./gateway-port.js";
 import { readGenerations, writeGenerations } from "./generation-file.js";
 import { createGenerations } from "./generations.js";
 import { isTrustedUser } from "./local-nix.js";
 import { findInclude, includeAdvice } from "./nix-conf.js";
 import { cacheUrl, createOverrideFile, type OverrideEntry } from "./override-file.js";
+import { startPulse } from "./pulse.js";
 import { defaultRecheckTimes } from "./rechecks.js";
 import { createSaver } from "./saver.js";
 import { statusLine } from "./status.js";
-import { createNotifier, takeListenFd } from "./systemd.js";
+import { createNotifier, takeListenFd, takeWatchdogMs } from "./systemd.js";
 import { createTether, type Tether } from "./tether.js";
 import { createWarnings, type Warnings } from "./warnings.js";
 
@@ -44,12 +46,13 @@ export interface Daemon {
 /** How long a NAR that is being delivered may go on after the daemon was told to stop, in milliseconds. */
 const narGraceMs = 10_000;
 
-/** Rejects where the daemon can not run at all: another one runs, or the gateway's port is taken. */
+/** Rejects where the daemon can not run at all: another one runs, or systemd holds the gateway's port for one. */
 export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
   const { config, dirs, log, env } = options;
   const names = Object.keys(config.caches);
   const notifier = createNotifier({ ...env }, log);
   const fd = takeListenFd(env, process.pid, "gateway");
+  const watchdogMs = takeWatchdogMs(env, process.pid);
   const warnings = createWarnings({ log, now: Date.now });
   /** A warning that stands from an error on until null is told. */
   const warnIf =
@@ -63,13 +66,15 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
   let answer: (request: ControlRequest) => Promise<ControlReply> = () =>
     Promise.resolve({ ok: false, code: "starting", message: "the daemon is still starting" });
   const control = await serveControl({ path: dirs.controlSocket, handle: (request) => answer(request), log });
+  const warnControl = warnIf("control-unusable", null);
 
   const override = createOverrideFile({ path: dirs.overrideFile, log });
   let stopping = false;
+  let noPort: TetherError | null = null;
   const warnOverride = warnIf("override-unwritable", null);
   const writeOverride = (entries: readonly OverrideEntry[]): void => {
     try {
-      override.write(stopping ? [] : entries);
+      override.write(stopping || noPort !== null ? [] : entries);
       warnOverride(null);
     } catch (error) {
       warnOverride(error);
@@ -77,7 +82,6 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
   };
   writeOverride([]);
 
-  let gateway: Gateway;
   let controller: Controller | null = null;
   const post = (posted: Posted): void => void controller?.post(posted);
   const generations = createGenerations({
@@ -96,15 +100,27 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
     onSaved: warnIf("state-unwritable", null),
   });
 
-  try {
-    const listen = fd === null ? { port: config.gateway.port } : { fd, port: config.gateway.port };
-    const caches = Object.entries(config.caches).map(([name, { priority }]) => ({ name, priority }));
-    const limits = { resumeMs: config.gateway["resume-wait"] * 1000 };
-    gateway = await openGateway({ caches, listen, log, limits, onNarinfo: generations.answered });
-  } catch (error) {
+  const gateway: Gateway = createGateway({
+    caches: Object.entries(config.caches).map(([name, { priority }]) => ({ name, priority })),
+    limits: { resumeMs: config.gateway["resume-wait"] * 1000 },
+    onNarinfo: generations.answered,
+    log,
+  });
+  const { port } = config.gateway;
+  const leavePort = await takeGatewayPort({
+    gateway,
+    on: fd === null ? { port } : { fd, port },
+    onTried: (error) => {
+      noPort = error;
+      for (const code of ["gateway-port-taken", "gateway-port-held", "gateway-listen"]) {
+        warnIf(code, null)(error?.code === code ? error : null);
+      }
+      post({ fact: { type: "tick" } });
+    },
+  }).catch(async (error: unknown) => {
     await control.close();
     throw error;
-  }
+  });
   saver.changed();
 
   // The machine may be a container that shares this computer's network: without another one, only loopback joins us.
@@ -140,14 +156,14 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
   const entryOf = (name: string): OverrideEntry => {
     const { priority, trusted, "public-keys": keys } = config.caches[name] as CacheConfig;
     const generation = generations.current(name);
-    const url = cacheUrl({ port: gateway.port, name, generation, priority, trusted });
+    const url = cacheUrl({ port, name, generation, priority, trusted });
     return { name, url, publicKeys: keysAllowed ? keys : [] };
   };
   const apply = createEffects({
     tethers,
     entryOf,
     writeOverride,
-    onApplied: (states) => notifier.status(statusLine(states)),
+    onApplied: (states) => notifier.status(statusLine(states, noPort?.message ?? null)),
   });
   controller = createController({ caches: names, apply, log, now: Date.now, random: Math.random });
   answer = createAnswerer({
@@ -178,11 +194,22 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
   const netmon = startNetmon({ log, onEvent: onNetmon });
   checkInclude(options, warnings);
   await Promise.all(names.map((cache) => controller.post({ cache, fact: { type: "due" } })));
+  const pulse = startPulse({
+    beat: async () => {
+      await control.mend().then(() => warnControl(null), warnControl);
+      await controller.post({ fact: { type: "tick" } });
+    },
+    onAlive: () => notifier.alive(),
+    watchdogMs,
+    log,
+  });
   notifier.ready();
 
   return {
     stop: async () => {
       notifier.stopping();
+      pulse.stop();
+      leavePort();
       stopping = true;
       writeOverride([]);
       await netmon.close();

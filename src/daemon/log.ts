@@ -75,7 +75,7 @@ function createWriter(): (text: string) => void {
   let patience = maxWaitMs;
   return (text) => {
     let rest = Buffer.from(text);
-    const deadline = Date.now() + patience;
+    const deadline = performance.now() + patience;
     while (rest.length > 0) {
       try {
         rest = rest.subarray(writeSync(logFd, rest));
@@ -83,7 +83,7 @@ function createWriter(): (text: string) => void {
       } catch (error) {
         // A full pipe may drain; a terminal or a reader that is gone does not come back.
         if ((error as NodeJS.ErrnoException).code !== "EAGAIN") return;
-        if (Date.now() >= deadline) {
+        if (performance.now() >= deadline) {
           patience = 0;
           return;
         }

@@ -46,16 +46,15 @@ export function statusReport(facts: ReportFacts): StatusReport {
   };
 }
 
-/** One line for `systemctl --user status`. */
-export function statusLine(states: ReadonlyMap<string, CacheState>): string {
-  if (states.size === 0) return "no caches configured";
-  return [...states]
-    .map(([name, state]) => {
-      if (state.name === "online") return `${name} online at ${state.connection.address}`;
-      if (state.name === "waiting") return `${name} waiting: ${state.failure.text}`;
-      return `${name} ${state.name}`;
-    })
-    .join("; ");
+/** One line for `systemctl --user status`; `trouble` is why no cache can be listed, or null. */
+export function statusLine(states: ReadonlyMap<string, CacheState>, trouble: string | null): string {
+  const caches = [...states].map(([name, state]) => {
+    if (state.name === "online") return `${name} online at ${state.connection.address}`;
+    if (state.name === "waiting") return `${name} waiting: ${state.failure.text}`;
+    return `${name} ${state.name}`;
+  });
+  const told = caches.length === 0 ? ["no caches configured"] : caches;
+  return [...(trouble === null ? [] : [`nothing is listed: ${trouble}`]), ...told].join("; ");
 }
 
 /**

@@ -23,9 +23,24 @@ export function takeListenFd(env: NodeJS.ProcessEnv, pid: number, name: string):
   return count === 1 ? firstFd : null;
 }
 
+/**
+ * Within how many milliseconds systemd wants to hear that we are alive, again and again (`WatchdogSec=` of the unit), or
+ * null when it does not watch us. The variables are taken out of `env`, as above.
+ */
+export function takeWatchdogMs(env: NodeJS.ProcessEnv, pid: number): number | null {
+  const { WATCHDOG_USEC, WATCHDOG_PID } = env;
+  delete env["WATCHDOG_USEC"];
+  delete env["WATCHDOG_PID"];
+  if (WATCHDOG_PID !== undefined && WATCHDOG_PID !== String(pid)) return null;
+  const micros = Number(WATCHDOG_USEC);
+  return micros > 0 ? micros / 1_000 : null;
+}
+
 export interface Notifier {
   ready(): void;
   stopping(): void;
+  /** For the watchdog: from now on systemd waits anew. */
+  alive(): void;
   /** The line that `systemctl --user status` shows. Sent only when it differs from the last one. */
   status(text: string): void;
 }
@@ -53,6 +68,7 @@ export function createNotifier(env: NodeJS.ProcessEnv, log: Logger): Notifier {
   return {
     ready: () => send("--ready", `--status=${last}`),
     stopping: () => send("STOPPING=1"),
+    alive: () => send("WATCHDOG=1"),
     status: (text) => {
       if (text === last) return;
       last = text;

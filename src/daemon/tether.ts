@@ -19,6 +19,9 @@ type Forward = Awaited<ReturnType<typeof openForward>>;
 /** How long the far nix-daemon has to answer when something suggests that it may be gone, in milliseconds. */
 const probeMs = 2_000;
 
+/** No rest is meant to be longer, in milliseconds. */
+const longestRestMs = 10 * 60_000;
+
 export interface TetherDeps extends Omit<AttemptDeps, "post" | "onTarget" | "log"> {
   readonly name: string;
   readonly config: CacheConfig;
@@ -114,22 +117,35 @@ export function createTether(deps: TetherDeps): Tether {
         timer = null;
         post({ type: "due" });
       },
-      Math.max(0, at - deps.now()),
+      // The bound counts where the clock was set back since `at` was decided.
+      Math.min(longestRestMs, Math.max(0, at - deps.now())),
     );
     timer = { at, handle };
   };
 
-  const bringUp = async (attempt: number, link: SshLink): Promise<void> => {
+  const bringUp = (attempt: number, link: SshLink): void => {
     const upstream = deps.openUpstream(link);
     gateway.setUpstream(name, upstream);
     const rechecks = deps.beginRechecks();
     const using: InUse = { attempt, link, upstream, rechecks, forward: null, settled: false };
     inUse = using;
+    if (rechecks.settled === null) using.settled = true;
+    void rechecks.settled?.then(() => {
+      using.settled = true;
+      if (inUse === using) post({ type: "relist" });
+    });
+  };
+
+  /** Opens the forward, and opens it anew where its socket was deleted, with the runtime folder perhaps. */
+  const keepForward = async (using: InUse): Promise<void> => {
+    if (await using.forward?.stands()) return;
     try {
+      await using.forward?.close();
+      using.forward = null;
       using.forward = await deps.openForward({
         path: deps.socketPath,
-        openDaemon: () => link.openDaemon(),
-        onSent: () => rechecks.uploaded(),
+        openDaemon: () => using.link.openDaemon(),
+        onSent: () => using.rechecks.uploaded(),
         log: deps.log,
       });
       deps.warnForward(null);
@@ -137,11 +153,6 @@ export function createTether(deps: TetherDeps): Tether {
       // Uploads need it, fetching does not: the cache is of use all the same.
       deps.warnForward(error);
     }
-    if (rechecks.settled === null) using.settled = true;
-    void rechecks.settled?.then(() => {
-      using.settled = true;
-      if (inUse === using) post({ type: "relist" });
-    });
   };
 
   const takeDown = async (): Promise<void> => {
@@ -168,11 +179,12 @@ export function createTether(deps: TetherDeps): Tether {
       if (fresh !== null && fresh.attempt === wish.link) {
         const { attempt, link } = fresh;
         fresh = null;
-        await bringUp(attempt, link);
+        bringUp(attempt, link);
       } else if (fresh !== null && fresh.attempt !== wish.attempt) {
         fresh.link.close();
         fresh = null;
       }
+      if (inUse !== null) await keepForward(inUse);
       if (wish.attempt !== null && wish.attempt !== lastStarted) start(wish.attempt);
       if (wish.probe && inUse !== null) probe(inUse);
       setTimer(wish.wakeAt);

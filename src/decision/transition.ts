@@ -36,6 +36,7 @@ export function transition(state: CacheState, fact: Fact, moment: Moment): Cache
     case "due":
       return isResting(state) ? startLook(state, moment) : state;
     case "relist":
+    case "tick":
       return state;
     case "found":
     case "absent":

@@ -48,6 +48,7 @@ export type HostEvent =
     }
   | { readonly type: "sleep" }
   | { readonly type: "wake"; readonly cause: string }
+  | { readonly type: "tick" }
   | { readonly type: "stop" };
 
 /** What transitions take: a fact about this cache or about the machine. */

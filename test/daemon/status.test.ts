@@ -116,10 +116,10 @@ it("systemd's line tells every cache's story in one sentence", () => {
     ["nas", waiting(refused)],
     ["old", { name: "paused", attempt: 0, since: 0 }],
   ]);
-  expect(statusLine(states)).toBe(
-    "pi online at 192.168.1.20; nas waiting: nas refuses connections on port 22; old paused",
-  );
-  expect(statusLine(new Map())).toBe("no caches configured");
+  const told = "pi online at 192.168.1.20; nas waiting: nas refuses connections on port 22; old paused";
+  expect(statusLine(states, null)).toBe(told);
+  expect(statusLine(states, "port 37515 is taken")).toBe(`nothing is listed: port 37515 is taken; ${told}`);
+  expect(statusLine(new Map(), null)).toBe("no caches configured");
 });
 
 it("a warning keeps the time it began, takes the newest words and goes when cleared", () => {

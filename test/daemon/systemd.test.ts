@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { takeListenFd } from "../../src/daemon/systemd.js";
+import { takeListenFd, takeWatchdogMs } from "../../src/daemon/systemd.js";
 
 describe("takeListenFd", () => {
   const env = (fields: Record<string, string>): NodeJS.ProcessEnv => ({ HOME: "/h", ...fields });
@@ -24,5 +24,19 @@ describe("takeListenFd", () => {
   it("finds none without a manager, or when the count is no number", () => {
     expect(takeListenFd(env({}), 42, "gateway")).toBeNull();
     expect(takeListenFd(env({ LISTEN_PID: "42", LISTEN_FDS: "many" }), 42, "gateway")).toBeNull();
+  });
+});
+
+describe("takeWatchdogMs", () => {
+  it("reads systemd's microseconds and hides them from our children", () => {
+    const env: NodeJS.ProcessEnv = { HOME: "/h", WATCHDOG_USEC: "120000000", WATCHDOG_PID: "42" };
+    expect(takeWatchdogMs(env, 42)).toBe(120_000);
+    expect(env).toEqual({ HOME: "/h" });
+  });
+
+  it("is not meant for another process, and not there without a watchdog", () => {
+    expect(takeWatchdogMs({ WATCHDOG_USEC: "120000000", WATCHDOG_PID: "41" }, 42)).toBeNull();
+    expect(takeWatchdogMs({}, 42)).toBeNull();
+    expect(takeWatchdogMs({ WATCHDOG_USEC: "soon" }, 42)).toBeNull();
   });
 });
