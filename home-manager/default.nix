@@ -98,7 +98,10 @@ in
 
     # The same units as in systemd/; what each line is for stands there.
     systemd.user.sockets.nix-tether = {
-      Unit.Description = "nix-tether gateway port";
+      Unit = {
+        Description = "nix-tether gateway port";
+        OnFailure = [ "nix-tether-away.socket" ];
+      };
       Socket = {
         ListenStream = "127.0.0.1:${toString port}";
         FileDescriptorName = "gateway";
@@ -107,13 +110,53 @@ in
       Install.WantedBy = [ "sockets.target" ];
     };
 
+    systemd.user.sockets.nix-tether-away = {
+      Unit = {
+        Description = "nix-tether gateway port, while the daemon can not run";
+        Conflicts = [ "nix-tether.socket" ];
+        After = [ "nix-tether.socket" ];
+      };
+      Socket = {
+        ListenStream = "127.0.0.1:${toString port}";
+        NoDelay = true;
+        Accept = "yes";
+        MaxConnections = 256;
+        TriggerLimitIntervalSec = 0;
+      };
+    };
+
+    systemd.user.services."nix-tether-away@" = {
+      Unit = {
+        Description = ''nix-tether: "not here"'';
+        CollectMode = "inactive-or-failed";
+      };
+      Service = {
+        ExecStart = lib.concatStringsSep " " [
+          "/bin/sh -c 'while read -r method path version; do"
+          ''while read -r header && [ $${#header} -gt 1 ]; do :; done;''
+          "case $$path in"
+          ''*/nix-cache-info) printf "HTTP/1.1 200 OK\\r\\nContent-Length: 51\\r\\n\\r\\nStoreDir: /nix/store\\nWantMassQuery: 1\\nPriority: 30\\n" ;;''
+          ''*) printf "HTTP/1.1 404 Not Found\\r\\nContent-Length: 0\\r\\n\\r\\n" ;;''
+          "esac; done'"
+        ];
+        StandardInput = "socket";
+        StandardError = "journal";
+        SyslogIdentifier = "nix-tether";
+        LogLevelMax = "err";
+        RuntimeMaxSec = "1min";
+        UMask = "0077";
+        NoNewPrivileges = true;
+      };
+    };
+
     systemd.user.services.nix-tether = {
       Unit = {
         Description = "nix-tether: the Nix stores you own, while they are in reach";
-        Requires = [ "nix-tether.socket" ];
+        Wants = [ "nix-tether.socket" ];
         After = [ "nix-tether.socket" ];
-        StartLimitIntervalSec = 60;
+        StartLimitIntervalSec = "3min";
         StartLimitBurst = 10;
+        OnFailure = [ "nix-tether-away.socket" ];
         X-Restart-Triggers = [ "${config.xdg.configFile."nix-tether/config.toml".source}" ];
       };
       Service = {
@@ -121,12 +164,18 @@ in
         NotifyAccess = "all";
         Environment = [ "PATH=${path}" ];
         ExecStart = "${program} run";
-        ExecStopPost = "-${program} unlist";
+        ExecStopPost = lib.concatStringsSep " " [
+          ''-/bin/sh -c '[ "$$EXIT_STATUS" = 5 ] || ${program} unlist ||''
+          ''{ f="$${XDG_CONFIG_HOME:-$$HOME/.config}/nix/nix-tether.conf"; [ -f "$$f" ] && [ ! -L "$$f" ] && : >"$$f";''
+          "}'"
+        ];
         SyslogIdentifier = "nix-tether";
         Restart = "on-failure";
-        RestartPreventExitStatus = "2 127";
+        RestartPreventExitStatus = "2 5 127";
         RestartSec = "500ms";
-        TimeoutStartSec = "30s";
+        TimeoutStartSec = "15s";
+        WatchdogSec = "2min";
+        WatchdogSignal = "SIGKILL";
         TimeoutStopSec = "20s";
         RuntimeDirectory = "nix-tether";
         RuntimeDirectoryMode = "0700";

@@ -13,6 +13,8 @@ export const exitCode = {
   /** A cache that was asked about is not online. */
   offline: 3,
   noDaemon: 4,
+  /** Another daemon runs: systemd does not start us again, and leaves the list to that one. */
+  alreadyRunning: 5,
 } as const;
 
 const codes: ReadonlyMap<string, number> = new Map([
@@ -22,6 +24,7 @@ const codes: ReadonlyMap<string, number> = new Map([
   ["config-invalid", exitCode.usage],
   ["unknown-cache", exitCode.usage],
   ["no-daemon", exitCode.noDaemon],
+  ["already-running", exitCode.alreadyRunning],
 ]);
 
 /** Tells the user of a failure and returns the exit code it stands for. */

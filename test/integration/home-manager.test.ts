@@ -16,7 +16,12 @@ interface Evaluated {
   failed: string[];
   home: { packages: string[] };
   nix: { extraOptions: string | null };
-  systemd: { user: { services: { "nix-tether": Unit }; sockets: { "nix-tether": Unit } } };
+  systemd: {
+    user: {
+      services: { "nix-tether": Unit; "nix-tether-away@": Unit };
+      sockets: { "nix-tether": Unit; "nix-tether-away": Unit };
+    };
+  };
   xdg: { configFile: Record<string, { source?: string; text?: string } | null> };
 }
 
@@ -44,7 +49,8 @@ function evaluate(options: Record<string, string>): Evaluated {
 function readUnit(name: string): Unit {
   const unit: Unit = {};
   let section: Record<string, unknown> = {};
-  for (const line of readFileSync(join(root, "systemd", name), "utf8").split("\n")) {
+  const text = readFileSync(join(root, "systemd", name), "utf8");
+  for (const line of text.replace(/ \\\n\s*/g, " ").split("\n")) {
     const header = /^\[(.+)\]$/.exec(line)?.[1];
     const [, key, value] = /^([A-Za-z]+)=(.*)$/.exec(line) ?? [];
     if (header !== undefined) section = unit[header] = {};
@@ -71,9 +77,11 @@ test("every Nix file parses", () => {
   for (const file of files) expect(() => nix(["--parse", file])).not.toThrow();
 });
 
-test("the socket is the one in systemd/", () => {
-  const { sockets } = evaluate({ settings: pi }).systemd.user;
+test("the sockets, and who answers while the daemon can not run, are the ones in systemd/", () => {
+  const { sockets, services } = evaluate({ settings: pi }).systemd.user;
   expect(plain(sockets["nix-tether"])).toEqual(readUnit("nix-tether.socket"));
+  expect(plain(sockets["nix-tether-away"])).toEqual(readUnit("nix-tether-away.socket"));
+  expect(plain(services["nix-tether-away@"])).toEqual(readUnit("nix-tether-away@.service"));
 });
 
 test("the service is the one in systemd/, but for the program's place", () => {
@@ -82,9 +90,10 @@ test("the service is the one in systemd/, but for the program's place", () => {
 
   expect(mine["Unit"]?.["X-Restart-Triggers"]).toContain("raspberrypi.local");
   delete mine["Unit"]?.["X-Restart-Triggers"];
+  const stopPost = String(file["Service"]?.["ExecStopPost"]);
   expect(mine["Service"]).toMatchObject({
     ExecStart: "/pkgs/nix-tether/bin/nix-tether run",
-    ExecStopPost: "-/pkgs/nix-tether/bin/nix-tether unlist",
+    ExecStopPost: stopPost.replace("nix-tether unlist", "/pkgs/nix-tether/bin/nix-tether unlist"),
     Environment: `${String(file["Service"]?.["Environment"])}:/pkgs/openssh/bin:/pkgs/systemd/bin`,
   });
   for (const key of ["ExecStart", "ExecStopPost", "Environment"]) {
@@ -95,10 +104,12 @@ test("the service is the one in systemd/, but for the program's place", () => {
   expect(mine).toEqual(file);
 });
 
-test("settings become config.toml, and another port moves the socket", () => {
+test("settings become config.toml, and another port moves the sockets", () => {
   const result = evaluate({ settings: '{ gateway.port = 4000; caches.pi.host = "pi.local"; }' });
   expect(result.xdg.configFile["nix-tether/config.toml"]?.source).toContain('"host":"pi.local"');
-  expect(result.systemd.user.sockets["nix-tether"]["Socket"]?.["ListenStream"]).toBe("127.0.0.1:4000");
+  for (const socket of Object.values(result.systemd.user.sockets)) {
+    expect(socket["Socket"]?.["ListenStream"]).toBe("127.0.0.1:4000");
+  }
   expect(result.home.packages).toEqual(["/pkgs/nix-tether"]);
   expect(result.failed).toEqual([]);
 });
