@@ -15,8 +15,6 @@ const featureBounds = { count: 64, length: 256 };
 export interface Handshake {
   /** The lower of both sides' versions, e.g. 0x122 for 1.34. */
   readonly protocol: number;
-  /** Features that both sides know; empty below 1.38. */
-  readonly features: readonly string[];
   /** The daemon's Nix version; null below 1.33. */
   readonly nixVersion: string | null;
   /** Whether the daemon trusts this client; null below 1.35 or where it does not say. */
@@ -45,7 +43,7 @@ export async function clientHandshake(
   const nixVersion = atLeast(protocol, 33) ? await reader.string(256) : null;
   const trust = atLeast(protocol, 35) ? await reader.u64() : 0;
   await readUntilLast(reader, protocol);
-  return { protocol, features: [], nixVersion, trusted: trust === 1 ? true : trust === 2 ? false : null };
+  return { protocol, nixVersion, trusted: trust === 1 ? true : trust === 2 ? false : null };
 }
 
 /** The daemon's side, which trusts the client. Throws ProtocolError for what is no Nix client. */
@@ -69,5 +67,5 @@ export async function serverHandshake(
   if (atLeast(protocol, 33)) write(encodeString(daemon.nixVersion));
   if (atLeast(protocol, 35)) write(encodeU64(1));
   write(encodeU64(stderrFrame.last));
-  return { protocol, features: [], nixVersion: daemon.nixVersion, trusted: true };
+  return { protocol, nixVersion: daemon.nixVersion, trusted: true };
 }

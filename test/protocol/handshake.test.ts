@@ -38,7 +38,7 @@ describe("handshake", () => {
     for (let at = 0; at <= reply.length; at += 1) {
       const sent: Buffer[] = [];
       const result = await clientHandshake(readerOf(cutAt(reply, at)), (bytes) => void sent.push(bytes));
-      expect(result).toEqual({ protocol: 0x122, features: [], nixVersion: "2.8.0", trusted: null });
+      expect(result).toEqual({ protocol: 0x122, nixVersion: "2.8.0", trusted: null });
       expect(Buffer.concat(sent)).toEqual(words(0x6e697863, 0x126, 0, 0));
     }
   });
