@@ -3,10 +3,11 @@
 import type { Duplex } from "node:stream";
 import type { Logger } from "pino";
 import type { CacheConfig } from "../config/schema.js";
-import type { DaemonInfo, SshLink } from "../link/link.js";
+import type { DaemonInfo, Endpoint, SshLink } from "../link/link.js";
 import { readSshSettings, type LinkConfig } from "../link/ssh-config.js";
 import { connectLink } from "../link/ssh-link.js";
 import type { Discovery, LookupResult, LookupTarget } from "../sources/discovery.js";
+import { endpointKey } from "../sources/discovery/picture.js";
 import type { CacheEvent, Failure } from "../sources/event.js";
 import { TetherError, messageOf } from "../util/errors.js";
 
@@ -42,13 +43,29 @@ export async function attemptCache(
       return null;
     }
     deps.post({ type: "found", attempt, endpoints: result.endpoints });
-    const { endpoints } = result;
     const { env, log, handshake } = deps;
-    return await connectLink({ config: linkConfig, settings, endpoints, signal, log, env, handshake });
+    const connect = (endpoints: readonly Endpoint[]): Promise<SshLink> =>
+      connectLink({ config: linkConfig, settings, endpoints, signal, log, env, handshake });
+    try {
+      return await connect(result.endpoints);
+    } catch (error) {
+      if (!isStranger(error)) throw error;
+      // The machine itself may have answered to its name too, only later.
+      const { endpoints } = await deps.discovery.lookup(target, signal, { thorough: true });
+      const tried = new Set(result.endpoints.map(endpointKey));
+      const others = endpoints.filter((endpoint) => !tried.has(endpointKey(endpoint)));
+      if (others.length === 0) throw error;
+      return await connect(others);
+    }
   } catch (error) {
     if (!signal.aborted) deps.post({ type: "failed", attempt, failure: toFailure(error) });
     return null;
   }
+}
+
+/** Whether who answered was somebody else. */
+function isStranger(error: unknown): boolean {
+  return error instanceof TetherError && /^host-key-(changed|unknown)$/.test(error.code);
 }
 
 /** What went wrong, in the form that states and warnings hold. */

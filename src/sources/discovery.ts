@@ -27,9 +27,13 @@ export interface LookupResult {
 export interface Discovery {
   /**
    * Asks now. Resolves to every address known within the deadline (1.5 s by multicast, 2 s by the resolver),
-   * possibly none; rejects only when aborted.
+   * possibly none; rejects only when aborted. By multicast the first machine that answers ends it, unless `thorough`.
    */
-  lookup(target: LookupTarget, signal: AbortSignal): Promise<LookupResult>;
+  lookup(
+    target: LookupTarget,
+    signal: AbortSignal,
+    options?: { readonly thorough: boolean },
+  ): Promise<LookupResult>;
   /**
    * Calls back when multicast says something unasked about the target: it announced itself (all its known
    * addresses), or it said goodbye (the addresses withdrawn). Answers to other machines' questions count as
@@ -89,7 +93,11 @@ export function createDiscovery(deps: DiscoveryDeps): Discovery {
     sockets.refresh(false);
   };
 
-  const lookUpByMulticast = async (target: MulticastTarget, signal: AbortSignal): Promise<Endpoint[]> => {
+  const lookUpByMulticast = async (
+    target: MulticastTarget,
+    signal: AbortSignal,
+    thorough: boolean,
+  ): Promise<Endpoint[]> => {
     openSockets();
     const key = targetKey(target);
     const picture = createPicture(target);
@@ -98,7 +106,8 @@ export function createDiscovery(deps: DiscoveryDeps): Discovery {
     signal.addEventListener("abort", onAbort, { once: true });
     lookups.set(stop, key);
     try {
-      await askFor(picture, { ask: sockets.ask, listen, now: () => performance.now() }, stop.signal);
+      const now = (): number => performance.now();
+      await askFor(picture, { ask: sockets.ask, listen, now, thorough }, stop.signal);
     } finally {
       lookups.delete(stop);
       signal.removeEventListener("abort", onAbort);
@@ -133,7 +142,7 @@ export function createDiscovery(deps: DiscoveryDeps): Discovery {
   };
 
   return {
-    lookup: async (asked, signal) => {
+    lookup: async (asked, signal, { thorough } = { thorough: false }) => {
       signal.throwIfAborted();
       const target = parseTarget(asked);
       switch (target.kind) {
@@ -143,7 +152,7 @@ export function createDiscovery(deps: DiscoveryDeps): Discovery {
           return { endpoints: await lookUpByResolver(target.name, signal), how: "resolver" };
         case "mdns":
         case "service":
-          return { endpoints: await lookUpByMulticast(target, signal), how: target.kind };
+          return { endpoints: await lookUpByMulticast(target, signal, thorough), how: target.kind };
       }
     },
     watch: (asked, onNews) => {

@@ -40,6 +40,8 @@ export interface LinkFixture {
   /** The socket of the store's daemon. */
   readonly daemonSocket: string;
   readonly knownHosts: string;
+  /** What `connect` runs in. */
+  readonly env: NodeJS.ProcessEnv;
   /** Starts an sshd that accepts `key` and whose sessions use the store; it ends with `endTest`. */
   sshd(options?: SshdOptions): Promise<Sshd>;
   /** Writes known_hosts; default content: the sshd's keys as `pi.test`. */
@@ -94,6 +96,7 @@ export async function makeLinkFixture(): Promise<LinkFixture> {
     store,
     daemonSocket,
     knownHosts,
+    env: baseEnv,
     sshd: async (options = {}) => {
       const sshd = await startSshd({ authorizedKeys: [key.publicKey], env: store.env, ...options });
       servers.add(sshd);

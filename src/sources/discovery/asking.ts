@@ -5,6 +5,8 @@ import type { Picture, Question } from "./picture.js";
 
 /** What asking needs of the world. */
 export interface AskingDeps {
+  /** Listens to the deadline, whoever has answered before: more than one machine may. */
+  readonly thorough: boolean;
   /** Asks on every link; each list is a packet. Returns on how many links. */
   readonly ask: (packets: readonly (readonly Question[])[]) => number;
   /** Calls back with everything heard until unsubscribed. */
@@ -50,7 +52,8 @@ export async function askFor(picture: Picture, deps: AskingDeps, signal: AbortSi
     finish = resolve;
   });
 
-  const isAnswered = (): boolean => picture.endpoints().some(({ family }) => family === 4 || anyWillDo);
+  const isAnswered = (): boolean =>
+    !deps.thorough && picture.endpoints().some(({ family }) => family === 4 || anyWillDo);
   const ask = (): void => {
     if (isAnswered()) return;
     const missing = picture.missing();

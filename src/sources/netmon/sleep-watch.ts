@@ -6,7 +6,7 @@ import type { SleepGuard } from "./sleep-guard.js";
 import { createWakeWatch } from "./wake.js";
 
 /** Milliseconds between readings of the clocks: how late a waking is noticed where logind does not tell. */
-export const clockEvery = 5_000;
+const clockEvery = 5_000;
 /**
  * A sleep that was told of and has not begun this many milliseconds later, by a clock that stands still while the
  * machine sleeps, will not come; or its end was missed.
@@ -14,7 +14,7 @@ export const clockEvery = 5_000;
 export const sleepOverdue = 30_000;
 
 /** What happened. See `NetmonEvent`. */
-export type SleepEvent =
+type SleepEvent =
   { readonly type: "sleep"; readonly done: () => void } | { readonly type: "wake"; readonly cause: string };
 
 /** Takes what logind says. */

@@ -14,7 +14,7 @@ import { addressRecord, serviceRecord } from "../../support/mdns-records.js";
 beforeEach(() => vi.useFakeTimers());
 afterEach(() => vi.useRealTimers());
 
-function start(options: { links?: number; service?: boolean } = {}) {
+function start(options: { links?: number; service?: boolean; thorough?: boolean } = {}) {
   const picture = createPicture(
     options.service === true
       ? { kind: "service", service: "_ssh._tcp.local", instance: "pi._ssh._tcp.local" }
@@ -28,6 +28,7 @@ function start(options: { links?: number; service?: boolean } = {}) {
   void askFor(
     picture,
     {
+      thorough: options.thorough ?? false,
       ask: (packets) => {
         asked.push({ at: Date.now() - began, packets });
         return options.links ?? 1;
@@ -64,6 +65,17 @@ describe("askFor", () => {
     expect(asking.picture.endpoints()).toEqual([]);
     expect(asking.listeners.size).toBe(0);
     expect(vi.getTimerCount()).toBe(0);
+  });
+
+  it("listens and asks to the end for all who answer when it is to be thorough", async () => {
+    const asking = start({ thorough: true });
+    asking.hear(four);
+    await vi.advanceTimersByTimeAsync(800);
+    asking.hear(addressRecord("pi.local", "10.0.0.66"));
+    await vi.advanceTimersByTimeAsync(10_000);
+    expect(asking.asked.map(({ at }) => at)).toEqual(ASK_AT_MS);
+    expect(asking.endedAt()).toBe(DEADLINE_MS);
+    expect(asking.picture.endpoints().map(({ address }) => address)).toEqual(["10.0.0.1", "10.0.0.66"]);
   });
 
   it("gathers for a moment after the first answer and asks no more", async () => {
