@@ -66,7 +66,7 @@ interface Watched {
 /** Creates a discovery. It opens no socket before the first multicast lookup or watch. */
 export function createDiscovery(deps: DiscoveryDeps): Discovery {
   const { log, includeLoopback = false } = deps;
-  const resolve = createResolver();
+  const resolver = createResolver();
   const listeners = new Set<(link: string, records: readonly HeardRecord[]) => void>();
   const watched = new Map<string, Watched>();
   const lookups = new Map<AbortController, string>();
@@ -133,7 +133,7 @@ export function createDiscovery(deps: DiscoveryDeps): Discovery {
 
   const lookUpByResolver = async (name: string, signal: AbortSignal): Promise<readonly Endpoint[]> => {
     try {
-      return (await resolve(name, signal)).slice(0, MAX_ENDPOINTS);
+      return (await resolver.resolve(name, signal)).slice(0, MAX_ENDPOINTS);
     } catch (error) {
       signal.throwIfAborted();
       log.debug({ name, error: messageOf(error) }, "the resolver found nothing");
@@ -172,6 +172,7 @@ export function createDiscovery(deps: DiscoveryDeps): Discovery {
       };
     },
     refresh: (options = {}) => {
+      if (options.force === true) resolver.networkChanged();
       if (used) sockets.refresh(options.force === true);
     },
     close: async () => {

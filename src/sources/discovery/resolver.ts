@@ -14,27 +14,50 @@ export type SystemLookup = (
 /** How long an answer is waited for. */
 export const RESOLVER_DEADLINE_MS = 2000;
 
-/**
- * Makes a resolve function. It rejects with the resolver's error, with code `timeout`, or with the signal's
- * reason. A question that still hangs in the resolver is not asked again but shared: each holds one of Node's
- * four worker threads, which reading files needs too.
- */
+/** Each question holds one of Node's four worker threads, which reading files needs too. */
+export const MAX_HANGING = 3;
+
+/** See `createResolver`. */
+export interface Resolver {
+  /** Rejects with the resolver's error, with code `timeout`, or with the signal's reason. */
+  resolve(name: string, signal: AbortSignal): Promise<Endpoint[]>;
+  /** The network is another one: who hangs in the resolver waits for a name server of the old one. */
+  networkChanged(): void;
+}
+
+/** A question that still hangs is not asked again in the same network, but shared. */
 export function createResolver(
   lookup: SystemLookup = systemLookup,
   deadlineMs: number = RESOLVER_DEADLINE_MS,
-): (name: string, signal: AbortSignal) => Promise<Endpoint[]> {
-  const running = new Map<string, Promise<Endpoint[]>>();
-  return (name, signal) => {
-    let answer = running.get(name);
-    if (answer === undefined) {
-      answer = lookup(name, { all: true })
-        .then((found) =>
-          found.map(({ address, family }) => ({ address, family: family === 6 ? 6 : 4 }) as const),
-        )
-        .finally(() => running.delete(name));
-      running.set(name, answer);
-    }
-    return unlessAborted(withDeadline(answer, deadlineMs, `resolving ${name}`), signal);
+): Resolver {
+  const newest = new Map<string, { readonly answer: Promise<Endpoint[]>; readonly network: number }>();
+  let hanging = 0;
+  let network = 0;
+
+  const ask = (name: string): Promise<Endpoint[]> => {
+    hanging += 1;
+    const answer = lookup(name, { all: true })
+      .then((found) =>
+        found.map(({ address, family }) => ({ address, family: family === 6 ? 6 : 4 }) as const),
+      )
+      .finally(() => {
+        hanging -= 1;
+        if (newest.get(name)?.answer === answer) newest.delete(name);
+      });
+    newest.set(name, { answer, network });
+    return answer;
+  };
+
+  return {
+    resolve: (name, signal) => {
+      const asked = newest.get(name);
+      const mayShare = asked !== undefined && (asked.network === network || hanging >= MAX_HANGING);
+      const answer = mayShare ? asked.answer : ask(name);
+      return unlessAborted(withDeadline(answer, deadlineMs, `resolving ${name}`), signal);
+    },
+    networkChanged: () => {
+      network += 1;
+    },
   };
 }
 
