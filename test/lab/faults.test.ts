@@ -83,6 +83,11 @@ describe("a way to the Pi that breaks", () => {
       expect(await tether.waitWarning(/^host-key-changed$/)).toContain("pi.local");
       expect((await tether.override()).urls).toEqual([]);
       expect((await tether.cache()).listed).toBe(false);
+      const journal = await tether.journal();
+      expect(journal.findLast(({ message }) => /host key/.test(message))).toMatchObject({ priority: 4 });
+      expect(journal.findLast(({ message }) => /^pi is online/.test(message))).toMatchObject({ priority: 6 });
+      // The journal keeps the time and the priority itself.
+      expect(journal.filter(({ message }) => /^<\d>|^\S*\d\d:\d\d:\d\d/.test(message))).toEqual([]);
     } finally {
       await lab.exec("pi", `mv ${key}.true ${key}; systemctl restart ssh.service`);
     }

@@ -124,6 +124,19 @@ export class Tether {
     );
   }
 
+  /** What the daemon has written to the journal, with the priority of each line (4 is a warning, 6 is plain). */
+  async journal(): Promise<{ priority: number; message: string }[]> {
+    const show = "journalctl --user -u nix-tether.service -t nix-tether -o json --no-pager";
+    const { stdout } = await this.shell(show);
+    return stdout
+      .trim()
+      .split("\n")
+      .map((line) => {
+        const entry = JSON.parse(line) as { PRIORITY: string; MESSAGE: string };
+        return { priority: Number(entry.PRIORITY), message: entry.MESSAGE };
+      });
+  }
+
   /** For `beforeEach`: prints the end of the daemon's log if the test fails. */
   showLogOnFailure(): void {
     onTestFailed(async () => {
