@@ -18,6 +18,11 @@ export interface GatewayLimits {
    * 0 never. Counted from the loss, or from the gateway's start.
    */
   readonly resumeMs: number;
+  /**
+   * How long a lookup waits for that at most, counted in the same way. Nix asks in many rounds, each for what the one
+   * before named, so that a wait of every one would add up.
+   */
+  readonly lookupReturnMs: number;
   /** A NAR that breaks so many times without a new byte in between is given up, although the cache is there. */
   readonly narTries: number;
   /** A client that takes nothing for this time loses its connection and frees the upstream. */
@@ -44,6 +49,7 @@ export const defaultLimits: GatewayLimits = {
   narFirstByteMs: 35_000,
   narStallMs: 10_000,
   resumeMs: 20_000,
+  lookupReturnMs: 4_000,
   narTries: 8,
   clientStallMs: 120_000,
   tombstoneMs: 30_000,

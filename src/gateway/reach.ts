@@ -12,6 +12,7 @@ export class Reach {
   readonly #watchers = new Set<() => void>();
   #session: Session | null = null;
   #lostAt = -Infinity;
+  #awaySince: number;
   #returnBy: number;
   #closed = false;
 
@@ -19,7 +20,8 @@ export class Reach {
   constructor(options: { resumeMs: number; now: () => number }) {
     this.#resumeMs = options.resumeMs;
     this.#now = options.now;
-    this.#returnBy = options.now() + options.resumeMs;
+    this.#awaySince = options.now();
+    this.#returnBy = this.#awaySince + options.resumeMs;
   }
 
   /** The upstream in use, or null while the cache is away. */
@@ -32,11 +34,16 @@ export class Reach {
     return this.#lostAt;
   }
 
+  /** When the last upstream was taken away, or since when there was none at all. */
+  get awaySince(): number {
+    return this.#awaySince;
+  }
+
   /** A new upstream, or none: `mayReturn` tells whether another one is worth waiting for. */
   set(upstream: Upstream | null, mayReturn: boolean): void {
     const old = this.#session;
     if (upstream === null) {
-      if (old !== null) this.#lostAt = this.#now();
+      if (old !== null) this.#awaySince = this.#lostAt = this.#now();
       if (old !== null && !this.#closed) this.#returnBy = this.#lostAt + this.#resumeMs;
       if (!mayReturn) this.#returnBy = -Infinity;
       this.#session = null;

@@ -110,7 +110,7 @@ export class ServedCache {
   async #lookUp(hashPart: string): Promise<PathInfo | null> {
     const deadline = this.now() + this.limits.lookupMs;
     const known = this.session === null ? this.#fromMemory(hashPart) : null;
-    if (known === null && (await this.reach.arrival(deadline)) === null) return null;
+    if (known === null && (await this.#arrival(deadline)) === null) return null;
     this.stats.lookups += 1;
     return known ?? this.#ask(hashPart, deadline);
   }
@@ -119,7 +119,7 @@ export class ServedCache {
     for (;;) {
       const known = this.session === null ? this.#fromMemory(hashPart) : null;
       if (known !== null) return known;
-      const session = await this.reach.arrival(deadline);
+      const session = await this.#arrival(deadline);
       const left = deadline - this.now();
       if (session === null || left <= 0) return this.#fromMemory(hashPart);
       const answer = await session.ask(hashPart, { ms: left, busyMs: this.limits.busyLookupMs });
@@ -135,6 +135,11 @@ export class ServedCache {
       // Only a new upstream is worth a second question.
       if (this.session === session) return this.#fromMemory(hashPart);
     }
+  }
+
+  /** The session, or the next one if it comes soon. */
+  #arrival(deadline: number): Promise<Session | null> {
+    return this.reach.arrival(Math.min(deadline, this.reach.awaySince + this.limits.lookupReturnMs));
   }
 
   #fromMemory(hashPart: string): PathInfo | null {

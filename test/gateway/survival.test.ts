@@ -279,6 +279,21 @@ describe("while the machine is being looked for", () => {
     expect(ms).toBeLessThan(2_300);
   });
 
+  test("many unknown paths, one after the other, wait no longer than one", async () => {
+    const gateway = await testGateway({ limits: { resumeMs: 10_000, lookupReturnMs: 300 } });
+    gateway.setUpstream("pi", fakeUpstream(big));
+    gateway.setUpstream("pi", null, lost);
+    const begun = performance.now();
+    for (const letter of "bcdfghij") {
+      expect((await ask(gateway.port, `/pi/${letter.repeat(32)}.narinfo`)).status).toBe(404);
+    }
+    expect(performance.now() - begun).toBeLessThan(1_000);
+    // A NAR is worth more: it still waits.
+    const running = ask(gateway.port, url);
+    gateway.setUpstream("pi", fakeUpstream(big));
+    expect((await running).status).toBe(200);
+  });
+
   test("a client that leaves is waited for by nobody", async () => {
     const { gateway, running } = await delivering(300_000);
     gateway.setUpstream("pi", null, lost);
