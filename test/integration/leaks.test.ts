@@ -77,7 +77,7 @@ test(
     );
     expect((await home.command("status")).pid).toBe(pid);
     // What was denied is remembered for an hour, some hundred bytes each.
-    expect(heapAfter - heapBefore).toBeLessThan(2 * 2 ** 20);
+    expect(heapAfter - heapBefore).toBeLessThan(2 ** 20);
     expect(rssAfter - rssBefore).toBeLessThan(64 * 2 ** 20);
   },
 );

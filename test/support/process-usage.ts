@@ -32,7 +32,7 @@ export class HeapMeter {
     return ["--heapsnapshot-signal=SIGUSR2", `--diagnostic-dir=${this.#dir}`];
   }
 
-  /** Bytes that are still in use after a full garbage collection, buffers included. */
+  /** Bytes of objects that are still in use after a full garbage collection, buffers included, compiled code not. */
   async measure(pid: number): Promise<number> {
     process.kill(pid, "SIGUSR2");
     let total = 0;
@@ -55,7 +55,13 @@ export class HeapMeter {
 }
 
 interface Snapshot {
-  readonly snapshot: { readonly meta: { readonly node_fields: readonly string[] } };
+  readonly snapshot: {
+    readonly meta: {
+      readonly node_fields: readonly string[];
+      /** For each field what its numbers stand for; for the first, a list of names. */
+      readonly node_types: readonly (readonly string[])[];
+    };
+  };
   readonly nodes: readonly number[];
 }
 
@@ -68,9 +74,13 @@ function sumOfSizes(text: string): number | null {
   } catch {
     return null;
   }
-  const fields = parsed.snapshot.meta.node_fields;
-  const at = fields.indexOf("self_size");
+  const { node_fields: fields, node_types: types } = parsed.snapshot.meta;
+  const [kind, size] = [fields.indexOf("type"), fields.indexOf("self_size")];
+  // Compiled code comes and goes with how often a function runs, and has its own bound.
+  const compiled = new Set(["code", "hidden"].map((name) => types[kind]?.indexOf(name)));
   let sum = 0;
-  for (let i = at; i < parsed.nodes.length; i += fields.length) sum += parsed.nodes[i] ?? 0;
+  for (let i = 0; i < parsed.nodes.length; i += fields.length) {
+    if (!compiled.has(parsed.nodes[i + kind])) sum += parsed.nodes[i + size] ?? 0;
+  }
   return sum;
 }
