@@ -1,7 +1,7 @@
 // How the real daemon begins: what it refuses to run with, whom it refuses to trust, and what it tells Nix for whom.
 
 import { once } from "node:events";
-import { access, mkdir, readFile, writeFile } from "node:fs/promises";
+import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
@@ -31,24 +31,28 @@ async function settings(home: DaemonHome): Promise<string[]> {
   return text.split("\n").filter((line) => line !== "" && !line.startsWith("#"));
 }
 
-test("a stale override is emptied before anything else is tried", async () => {
+test("a stale override is emptied before anything else is tried, and stays so without the gateway's port", async () => {
   const home = await fixture.home();
   await writeFile(home.overrideFile, stale);
   await home.configure(cacheTable("pi", fixture.cache(sshd)));
   const holder = createServer().listen(home.port, "127.0.0.1");
   onTestFinished(() => void holder.close());
   await once(holder, "listening");
-  const { code, stderr } = await home.run("run");
-  expect(code).toBe(1);
-  expect(stderr).toMatch(
-    new RegExp(
-      `^nix-tether: port ${home.port} on 127\\.0\\.0\\.1 is in use by \\S+ \\(process ${process.pid}\\)$`,
-      "m",
-    ),
-  );
-  expect(stderr).toContain("`port` under `[gateway]`");
+  const daemon = home.start();
+  const online = async (): Promise<boolean> => (await home.cache("pi")).state === "online";
+  await eventually("the cache is online", () => online().catch(() => false), 15_000);
+
+  const taken = `port ${home.port} on 127.0.0.1 is in use by node`;
+  const log = daemon.said();
+  expect(log.indexOf("override written")).toBeGreaterThanOrEqual(0);
+  expect(log.indexOf("override written")).toBeLessThan(log.indexOf(taken));
   expect(await settings(home)).toEqual([]);
-  await expect(access(join(home.runtimeDir, "control.sock"))).rejects.toThrow("ENOENT");
+  const { caches, warnings } = await home.status();
+  expect(caches["pi"]?.listed).toBe(false);
+  expect(warnings).toMatchObject([{ code: "gateway-port-taken", cache: null }]);
+  expect(warnings[0]?.text).toContain(taken);
+  daemon.kill("SIGTERM");
+  expect((await daemon.ended).code).toBe(0);
 });
 
 test("a wrong configuration ends it with 2, and every problem is named", async () => {
@@ -77,13 +81,13 @@ host = "pi.local"
 });
 
 test("a stranger's host key and a sealed key are named, and nothing is listed", async () => {
-  const home = await fixture.home({ env: { SSH_AUTH_SOCK: "" } });
+  const [home, itsSshd] = await Promise.all([fixture.home({ env: { SSH_AUTH_SOCK: "" } }), fixture.sshd()]);
   const other = await makeKey(home.dir, "stranger");
   const words = other.publicKey.split(" ", 2).join(" ");
-  await writeFile(join(home.dir, "changed"), `[${sshd.address}]:${sshd.port} ${words}\n`);
+  await writeFile(join(home.dir, "changed"), `[${itsSshd.address}]:${itsSshd.port} ${words}\n`);
   await writeFile(join(home.dir, "unknown"), `elsewhere.example ${words}\n`);
   const table = (name: string, more: object): string =>
-    cacheTable(name, fixture.cache(sshd, { "identity-file": join(home.dir, "id"), ...more }));
+    cacheTable(name, fixture.cache(itsSshd, { "identity-file": join(home.dir, "id"), ...more }));
   await home.configure(
     table("changed", { "known-hosts": join(home.dir, "changed") }) +
       table("unknown", { "known-hosts": join(home.dir, "unknown") }) +
@@ -99,7 +103,7 @@ test("a stranger's host key and a sealed key are named, and nothing is listed", 
   for (const [name, cache] of Object.entries((await home.status()).caches)) {
     expect([name, cache.state, cache.listed]).toEqual([name, "waiting", false]);
   }
-  expect(sshd.log()).not.toContain("Accepted publickey");
+  expect(itsSshd.log()).not.toContain("Accepted publickey");
 });
 
 test.each([

@@ -196,7 +196,7 @@ describe("with one cache in reach and one that is not", () => {
   test("a second daemon says that there is a first, and leaves it alone", async () => {
     const before = await readFile(home.overrideFile, "utf8");
     const { code, stderr } = await home.run("run");
-    expect(code).toBe(1);
+    expect(code).toBe(5);
     expect(stderr).toContain(`a daemon is running already (pid ${daemon.pid})`);
     expect(await readFile(home.overrideFile, "utf8")).toBe(before);
     expect((await home.status()).pid).toBe(daemon.pid);
