@@ -55,12 +55,14 @@ export async function answerNar(
 
 /** The path, once there is an upstream to take it from, or null for "not here". */
 async function findNar(cache: ServedCache, route: NarRoute, client: AbortSignal): Promise<PathInfo | null> {
+  const { reach, limits, now } = cache;
+  const until = now() + limits.resumeMs;
   for (;;) {
-    const session = await cache.reach.arrival(Infinity, client);
+    const session = await reach.arrival(until, client);
     if (session === null) return null;
     const info = await cache.narPath(route.hashPart, route.narHash);
     // Where the upstream went away meanwhile, "not here" would be rash.
-    if (info !== null || cache.session === session) return info;
+    if (info !== null || reach.session === session || now() >= until) return info;
   }
 }
 

@@ -65,6 +65,8 @@ export async function* deliverNar(
       return;
     } catch (error) {
       client.throwIfAborted();
+      // What broke after the last byte broke nothing.
+      if (at === info.narSize && !isFinal(error)) return;
       fruitless += 1;
       if (isFinal(error) || fruitless >= limits.narTries) throw error;
       if (at > began) {

@@ -109,6 +109,17 @@ describe("a cut NAR goes on in the same response", () => {
     expect(next.bytesRead).toBe(size);
   });
 
+  test("that broke after its last byte is over", async () => {
+    const gateway = await patient();
+    const upstream = fakeUpstream(big);
+    upstream.breakAt = size;
+    gateway.setUpstream("pi", upstream);
+    const { cut, body } = await ask(gateway.port, url);
+    expect([cut, body.equals(big.nar)]).toEqual([false, true]);
+    expect((await ask(gateway.port, url)).status).toBe(200);
+    expect(upstream.opened).toBe(2);
+  });
+
   test("that began in the middle itself", async () => {
     const gateway = await patient();
     const upstream = fakeUpstream(big);
@@ -239,6 +250,19 @@ describe("while the machine is being looked for", () => {
     expect([(await end).status, (await end).body.length]).toEqual([206, 10]);
     expect((await head).headers["content-length"]).toBe(String(size));
     expect((await absent).status).toBe(404);
+  });
+
+  test("a NAR waits also where the lookup before it was cut off", async () => {
+    const gateway = await patient();
+    const upstream = fakeUpstream(big);
+    upstream.beforeLookup = () => new Promise(() => undefined);
+    gateway.setUpstream("pi", upstream);
+    const running = ask(gateway.port, url);
+    await expect.poll(() => upstream.asked.length).toBe(1);
+    gateway.setUpstream("pi", null, lost);
+    await sleep(2_200);
+    gateway.setUpstream("pi", fakeUpstream(big));
+    expect((await running).body.equals(big.nar)).toBe(true);
   });
 
   test("also before it was there at all: a daemon that was restarted in the middle of a build", async () => {
