@@ -1,13 +1,13 @@
 // What a daemon leaves to the next one about its caches' URLs: which are in use, and what was denied under them.
 
-import { randomBytes } from "node:crypto";
 import { readFileSync, statSync } from "node:fs";
-import { mkdir, open, rename, rm } from "node:fs/promises";
+import { mkdir } from "node:fs/promises";
 import path from "node:path";
 import type { Logger } from "pino";
 import { noDenials, type DenialsSnapshot } from "../decision/denials.js";
 import { firstGenerations, generationCount, type Generations } from "../decision/generation.js";
 import { isHashPart } from "../protocol/store-path.js";
+import { replaceFile } from "../util/durable-file.js";
 import { TetherError, messageOf } from "../util/errors.js";
 
 /** One cache, as it is saved. */
@@ -64,19 +64,10 @@ export function formatGenerations(saved: Saved): string {
  */
 export async function writeGenerations(file: string, saved: Saved): Promise<void> {
   const folder = path.dirname(file);
-  const temporary = path.join(folder, `.${path.basename(file)}.${randomBytes(6).toString("hex")}`);
   try {
     await mkdir(folder, { recursive: true, mode: 0o700 });
-    const handle = await open(temporary, "wx", 0o600);
-    try {
-      await handle.writeFile(formatGenerations(saved));
-      await handle.sync();
-    } finally {
-      await handle.close();
-    }
-    await rename(temporary, file);
+    await replaceFile(file, formatGenerations(saved));
   } catch (error) {
-    await rm(temporary, { force: true }).catch(() => undefined);
     throw new TetherError("state-unwritable", `${file} can not be written: ${messageOf(error)}`, {
       remedy: `Make ${folder} a folder that you can write to. Until then a restart forgets what Nix was told.`,
       cause: error,
