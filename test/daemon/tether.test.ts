@@ -43,3 +43,14 @@ it("does not rest for hours where the clock was set back before the rest began",
   expect(posted).toEqual([{ type: "due" }]);
   await tether.close();
 });
+
+it("tells the gateway that nothing is worth waiting for, where the machine is not looked for", async () => {
+  const setUpstream = vi.fn();
+  const deps = { name: "pi", gateway: { setUpstream }, now: () => 0, log: silentLog };
+  const tether = createTether(deps as unknown as TetherDeps);
+  await tether.follow({ ...resting(10), wakeAt: null });
+  expect(setUpstream).not.toHaveBeenCalled();
+  await tether.follow({ ...resting(10), wakeAt: null, awaited: false });
+  expect(setUpstream).toHaveBeenCalledWith("pi", null, { mayReturn: false });
+  await tether.close();
+});
