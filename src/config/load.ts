@@ -1,10 +1,12 @@
 // Reads config.toml: from bytes on disk to a checked Config, or one error that names everything wrong with it.
 
+import { statSync } from "node:fs";
 import { open, stat } from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
 import { parse, TomlError } from "smol-toml";
 import { TetherError, messageOf } from "../util/errors.js";
+import { nearest } from "../util/suggest.js";
 import { problemsText } from "./problems.js";
 import { configSchema, type CacheConfig, type Config } from "./schema.js";
 
@@ -19,17 +21,34 @@ export async function loadConfig(file: string, home: string = os.homedir()): Pro
   const source = decode(file, await readBounded(file));
   const parsed = configSchema.safeParse(parseToml(file, source));
   if (!parsed.success) throw invalid(file, problemsText(source, parseToml(file, source), parsed.error));
-  const caches = Object.entries(parsed.data.caches).map(([name, cache]) => [name, expandHome(cache, home)]);
-  return { ...parsed.data, caches: Object.fromEntries(caches) as Config["caches"] };
+  const { data } = parsed;
+  const expand = (value: string): string =>
+    value.startsWith("~/") ? path.join(home, value.slice(2)) : value;
+  const caches = Object.entries(data.caches).map(([name, cache]) => [name, expandHome(cache, expand)]);
+  const key = data.uploads["signing-key"];
+  const uploads = key === undefined ? data.uploads : { ...data.uploads, "signing-key": expand(key) };
+  const config = { ...data, caches: Object.fromEntries(caches) as Config["caches"], uploads };
+  await checkUploads(file, config);
+  return config;
 }
 
 /** What is allowed but can hardly be meant: a sentence each. */
 export function configWarnings(config: Config): string[] {
   const caches = Object.entries(config.caches);
   if (caches.length === 0) return ["the configuration names no caches, so there is nothing to look for"];
-  return caches
-    .filter(([, cache]) => cache.instance !== undefined && cache.service === undefined)
-    .map(([name]) => `caches.${name}.instance has no effect without caches.${name}.service`);
+  const key = config.uploads["signing-key"];
+  return [
+    ...caches
+      .filter(([, cache]) => cache.instance !== undefined && cache.service === undefined)
+      .map(([name]) => `caches.${name}.instance has no effect without caches.${name}.service`),
+    ...(key !== undefined && isReadByOthers(key)
+      ? [`uploads.signing-key: others can read ${key}, and so sign in your name: chmod go= ${key}`]
+      : []),
+  ];
+}
+
+function isReadByOthers(file: string): boolean {
+  return ((statSync(file, { throwIfNoEntry: false })?.mode ?? 0) & 0o044) !== 0;
 }
 
 async function readBounded(file: string): Promise<Uint8Array> {
@@ -91,9 +110,25 @@ function unreadable(file: string, why: string, cause?: unknown): TetherError {
   return new TetherError("config-unreadable", `the configuration ${file} can not be read: ${why}`, { cause });
 }
 
-function expandHome(cache: CacheConfig, home: string): CacheConfig {
-  const expand = (value: string): string =>
-    value.startsWith("~/") ? path.join(home, value.slice(2)) : value;
+/** What the schema can not know: which caches there are, and which files. */
+async function checkUploads(file: string, { caches, uploads }: Config): Promise<void> {
+  const names = Object.keys(caches);
+  const wrong = uploads.to.find((name) => !names.includes(name));
+  if (wrong !== undefined) {
+    const meant = nearest(wrong, names);
+    const hint = meant === undefined ? `there are: ${names.join(", ") || "none"}` : `did you mean ${meant}?`;
+    throw invalid(file, `uploads.to: no cache is named ${JSON.stringify(wrong)}; ${hint}`);
+  }
+  const key = uploads["signing-key"];
+  if (key === undefined) return;
+  const problem = await stat(key).then(
+    (info) => (info.isFile() ? null : "is no file"),
+    (error: unknown) => `can not be used: ${messageOf(error)}`,
+  );
+  if (problem !== null) throw invalid(file, `uploads.signing-key: ${key} ${problem}`);
+}
+
+function expandHome(cache: CacheConfig, expand: (value: string) => string): CacheConfig {
   const expandAll = (value: string | string[]): string | string[] =>
     typeof value === "string" ? expand(value) : value.map(expand);
   const { "identity-file": identity, "identity-agent": agent, "known-hosts": known } = cache;

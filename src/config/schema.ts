@@ -88,7 +88,7 @@ export const cacheSchema = z.strictObject({
     .describe("Accept the machine's unsigned paths (writes `?trusted=true`); only for Nix's trusted users."),
 });
 
-/** The whole of `config.toml`. */
+/** The whole of `config.toml`. That `uploads.to` names caches is checked where it is loaded. */
 export const configSchema = z.strictObject({
   gateway: z
     .strictObject({
@@ -105,6 +105,20 @@ export const configSchema = z.strictObject({
     .prefault({})
     .describe("The local binary cache that Nix talks to."),
   caches: z.record(cacheName, cacheSchema).default({}).describe("The machines, one table each."),
+  uploads: z
+    .strictObject({
+      to: z
+        .array(cacheName, "a list of names of caches")
+        .default([])
+        .describe("The caches that what is built here is uploaded to, whenever they are in reach."),
+      "signing-key": absolutePath
+        .optional()
+        .describe(
+          "Secret key file that uploads are signed with, as `nix key generate-secret` makes it; only needed where you are none of the machine's trusted users.",
+        ),
+    })
+    .prefault({})
+    .describe("What is sent to the machines."),
 });
 
 export type CacheConfig = z.output<typeof cacheSchema>;

@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { mkdirSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdirSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { describe, expect, test } from "vitest";
 import { configWarnings, loadConfig } from "../../src/config/load.js";
@@ -36,6 +36,7 @@ describe("a good configuration", () => {
           trusted: false,
         },
       },
+      uploads: { to: [] },
     });
   });
 
@@ -164,6 +165,33 @@ describe("what is no configuration at all", () => {
     expect(await whyNot(pipe)).toBe("the configuration /pipe can not be read: it is not a regular file");
     expect(await whyNot(giant)).toBe("the configuration /giant can not be read: it is larger than 1 MiB");
     expect(await whyNot(path.join(giant, "x"))).toContain("ENOTDIR");
+  });
+});
+
+describe("uploads", () => {
+  const pi = '[caches.pi]\nhost = "x"\n[uploads]\n';
+
+  test("go to caches that there are", async () => {
+    expect((await load(`${pi}to = ["pi"]`)).uploads).toEqual({ to: ["pi"] });
+    expect(await complaint(`${pi}to = ["pie"]`)).toBe(
+      'FILE: uploads.to: no cache is named "pie"; did you mean pi?',
+    );
+    expect(await complaint('[uploads]\nto = ["pi"]')).toBe(
+      'FILE: uploads.to: no cache is named "pi"; there are: none',
+    );
+    expect(await complaint(`${pi}to = "pi"`)).toContain('uploads.to: found "pi", expected a list');
+  });
+
+  test("are signed with a key that is there and that nobody else can read", async () => {
+    const key = path.join(temporaryFolder(), "key");
+    const source = `${pi}to = ["pi"]\nsigning-key = "${key}"`;
+    expect(await complaint(source)).toContain(`uploads.signing-key: ${key} can not be used: ENOENT`);
+    writeFileSync(key, "name:secret", { mode: 0o600 });
+    expect(configWarnings(await load(source))).toEqual([]);
+    chmodSync(key, 0o640);
+    expect(configWarnings(await load(source))).toEqual([
+      `uploads.signing-key: others can read ${key}, and so sign in your name: chmod go= ${key}`,
+    ]);
   });
 });
 
