@@ -15,9 +15,10 @@ import { nix32FromHex } from "../../src/protocol/nix32.js";
 import type { PathInfo } from "../../src/protocol/path-info.js";
 import { createDaemonUpstream } from "../../src/upstream/daemon-upstream.js";
 import { startCutProxy, type CutProxy } from "../support/cut-proxy.js";
+import { ask } from "../support/http.js";
 import { makeLinkFixture, HOST, type LinkFixture } from "../support/link-fixture.js";
 import { makeStore, type NixStore } from "../support/nix-store.js";
-import type { SshdOptions } from "../support/sshd.js";
+import type { Sshd, SshdOptions } from "../support/sshd.js";
 
 const run = promisify(execFile);
 const log = pino({ level: "silent" });
@@ -77,7 +78,7 @@ interface Pi {
 }
 
 /** Connects as the daemon does, and again whenever the link has ended. */
-async function tether({ limits, transport, sshd: options }: Pi): Promise<void> {
+async function tether({ limits, transport, sshd: options }: Pi): Promise<Sshd> {
   const env = { ...fixture.store.env, PATH: `${join(fixture.dir, "pi-bin")}:${process.env["PATH"] ?? ""}` };
   const sshd = await fixture.sshd({ env, ...options });
   let turn = 0;
@@ -107,6 +108,7 @@ async function tether({ limits, transport, sshd: options }: Pi): Promise<void> {
   };
   void keep();
   await expect.poll(() => links.length, { timeout: 10_000 }).toBe(1);
+  return sshd;
 }
 
 /** The NAR as one response; `onBytes` is told how many have come, and may hold the rest up. */
@@ -167,6 +169,29 @@ describe("one response, over", () => {
     expect(answer).toEqual(whole());
     expect(links).toHaveLength(1);
     expect(gateway.stats("pi").resumed).toBe(1);
+  });
+
+  test("a machine that freezes, and every lookup is answered within two seconds", async () => {
+    const sshd = await tether({ transport: "socket", limits: [Infinity] });
+    const known = `/pi/${big.slice(11, 43)}.narinfo`;
+    expect((await ask(gateway.port, known)).status).toBe(200);
+    const looking: Promise<readonly [status: number, ms: number]>[] = [];
+    const look = async (path: string): Promise<readonly [number, number]> => {
+      const begun = performance.now();
+      const { status } = await ask(gateway.port, path);
+      return [status, performance.now() - begun];
+    };
+    const answer = await fetchNar(async (count) => {
+      if (count < 16 * megabyte || looking.length > 0) return;
+      await sshd.kill("SIGSTOP");
+      const unknown = [..."bcdfghijk"].map((letter) => `/pi/${letter.repeat(32)}.narinfo`);
+      looking.push(...[known, ...unknown].map(look));
+      setTimeout(() => void sshd.kill("SIGCONT"), 4_000);
+    });
+    const answers = await Promise.all(looking);
+    expect(answers.map(([status]) => status)).toEqual([200, ...Array.from({ length: 9 }, () => 404)]);
+    for (const [, ms] of answers) expect(ms).toBeLessThan(2_300);
+    expect(answer).toEqual(whole());
   });
 
   test("an absence, several NARs at once", async () => {
