@@ -1,11 +1,15 @@
 // The gateway's bounds. Every wait and every memory of it has one; tests make them small.
 
+import type { Patience } from "../util/patience.js";
+
 /** Times in milliseconds. */
 export interface GatewayLimits {
   /** A lookup is answered within this time, whatever the upstream does (its own deadline is 1.5 s). */
   readonly lookupMs: number;
   /** The same bound while bytes of the cache's NARs do arrive: a busy link is not a dead one. */
   readonly busyLookupMs: number;
+  /** A link from which no byte has come for this time is not busy. */
+  readonly quietMs: number;
   /**
    * Wait for a NAR's first byte, counted anew while other NARs of the cache advance: it may be queued. Longer than
    * the upstream's own wait.
@@ -46,6 +50,7 @@ export interface GatewayLimits {
 export const defaultLimits: GatewayLimits = {
   lookupMs: 1_900,
   busyLookupMs: 6_000,
+  quietMs: 500,
   narFirstByteMs: 35_000,
   narStallMs: 10_000,
   resumeMs: 20_000,
@@ -60,3 +65,8 @@ export const defaultLimits: GatewayLimits = {
   keepAliveMs: 15_000,
   peerCheckMs: 1_000,
 };
+
+/** How long a lookup is waited for, of which `ms` milliseconds are left. */
+export function lookupPatience(limits: GatewayLimits, ms = limits.lookupMs): Patience {
+  return { ms, quietMs: limits.quietMs, mostMs: limits.busyLookupMs };
+}

@@ -3,6 +3,7 @@
 
 import type { PathInfo } from "../protocol/path-info.js";
 import { TetherError, messageOf } from "../util/errors.js";
+import { lookupPatience } from "./limits.js";
 import { transferNar } from "./nar-transfer.js";
 import type { ServedCache } from "./served-cache.js";
 import type { Session } from "./session.js";
@@ -100,8 +101,7 @@ async function nextSession(
 
 /** Rejects unless the store still holds the same NAR: one half of another one would be no use to Nix. */
 async function confirm(cache: ServedCache, session: Session, { info, hashPart }: Delivery): Promise<void> {
-  const { lookupMs, busyLookupMs } = cache.limits;
-  const answer = await session.ask(hashPart, { ms: lookupMs, busyMs: busyLookupMs });
+  const answer = await session.ask(hashPart, lookupPatience(cache.limits));
   switch (answer.kind) {
     case "found":
       if (answer.info.narHash === info.narHash && answer.info.narSize === info.narSize) return;

@@ -5,7 +5,7 @@ import type { Logger } from "pino";
 import { nix32FromHex } from "../protocol/nix32.js";
 import type { PathInfo } from "../protocol/path-info.js";
 import type { Upstream } from "../upstream/upstream.js";
-import type { GatewayLimits } from "./limits.js";
+import { lookupPatience, type GatewayLimits } from "./limits.js";
 import { createNarinfoMemory, type NarinfoMemory } from "./narinfo-memory.js";
 import { Reach } from "./reach.js";
 import type { Session } from "./session.js";
@@ -122,7 +122,7 @@ export class ServedCache {
       const session = await this.#arrival(deadline);
       const left = deadline - this.now();
       if (session === null || left <= 0) return this.#fromMemory(hashPart);
-      const answer = await session.ask(hashPart, { ms: left, busyMs: this.limits.busyLookupMs });
+      const answer = await session.ask(hashPart, lookupPatience(this.limits, left));
       if (answer.kind === "found") {
         this.#memory.remember(hashPart, answer.info);
         return answer.info;

@@ -5,6 +5,7 @@ import type { PathInfo } from "../protocol/path-info.js";
 import { parseStorePath } from "../protocol/store-path.js";
 import type { Upstream } from "../upstream/upstream.js";
 import { TetherError, messageOf } from "../util/errors.js";
+import { watchPatiently, type Patience } from "../util/patience.js";
 
 /** What asking the upstream for a path came to. `failed` says nothing about whether the path exists. */
 export type Answer =
@@ -12,19 +13,14 @@ export type Answer =
   | { readonly kind: "absent" }
   | { readonly kind: "failed"; readonly reason: string };
 
-/** How long a lookup may take, in milliseconds. */
-export interface LookupWait {
-  /** As a rule. */
-  readonly ms: number;
-  /** While bytes of NARs do arrive: the link is busy then, not dead, and Nix remembers a 404 for an hour. */
-  readonly busyMs: number;
-}
-
 /** An upstream in use. */
 export interface Session {
   readonly upstream: Upstream;
-  /** Asks for a path; lookups of the same path that run at the same time are one. Never rejects. */
-  ask(hashPart: string, wait: LookupWait): Promise<Answer>;
+  /**
+   * Asks for a path; lookups of the same path that run at the same time are one. Never rejects. Bytes of NARs are signs of
+   * life: the link is busy then, not dead, and Nix remembers a 404 for an hour.
+   */
+  ask(hashPart: string, patience: Patience): Promise<Answer>;
   /** Calls `onEnd` once when the session ends (at once if it has); the result stops that. */
   onEnd(onEnd: (reason: Error) => void): () => void;
   /** When a byte of any NAR last came, by the session's clock. */
@@ -52,10 +48,10 @@ export function beginSession(upstream: Upstream, now: () => number): Session {
     progressed() {
       lastProgress = now();
     },
-    ask(hashPart, wait) {
+    ask(hashPart, patience) {
       const shared = running.get(hashPart);
       if (shared !== undefined) return shared;
-      const answer = askOnce(session, hashPart, wait, now).finally(() => running.delete(hashPart));
+      const answer = askOnce(session, hashPart, patience, now).finally(() => running.delete(hashPart));
       running.set(hashPart, answer);
       return answer;
     },
@@ -80,18 +76,14 @@ export function beginSession(upstream: Upstream, now: () => number): Session {
 async function askOnce(
   session: Session,
   hashPart: string,
-  wait: LookupWait,
+  patience: Patience,
   now: () => number,
 ): Promise<Answer> {
   const calledOff = new AbortController();
-  const begun = now();
-  const onLate = (): void => {
-    const elapsed = now() - begun;
-    const busy = now() - session.lastProgress < wait.ms && elapsed < wait.busyMs;
-    if (busy) timer = setTimeout(onLate, Math.min(wait.ms, wait.busyMs - elapsed));
-    else calledOff.abort(new TetherError("timeout", `no answer within ${Math.round(elapsed)} ms`));
-  };
-  let timer = setTimeout(onLate, wait.ms);
+  const clock = { now, lastSign: () => session.lastProgress };
+  const stopWatch = watchPatiently(patience, clock, (elapsed) =>
+    calledOff.abort(new TetherError("timeout", `no answer within ${Math.round(elapsed)} ms`)),
+  );
   const release = session.onEnd((reason) => calledOff.abort(reason));
   try {
     const info = await abortable(
@@ -102,7 +94,7 @@ async function askOnce(
   } catch (error) {
     return { kind: "failed", reason: messageOf(error) };
   } finally {
-    clearTimeout(timer);
+    stopWatch();
     release();
   }
 }

@@ -40,7 +40,7 @@ export function createDaemonUpstream(options: DaemonUpstreamOptions): Upstream {
   });
   const lookup = createLookup({
     open: () => opener.open("lookup"),
-    narBytes: () => nars.bytes,
+    lastNarByteAt: () => nars.lastByteAt,
     needsRoots: () => nars.needsRoots,
     limits,
     log,

@@ -6,8 +6,10 @@ export interface UpstreamLimits {
   readonly openMs: number;
   /** A lookup, opening a connection included; Nix waits for it. */
   readonly lookupMs: number;
-  /** How often `lookupMs` may pass while NARs do arrive: then the link is busy, not stuck. */
-  readonly busyLookups: number;
+  /** The same while NARs do arrive: then the link is busy, not stuck. */
+  readonly busyLookupMs: number;
+  /** A link from which no byte has come for this time is not busy. */
+  readonly quietMs: number;
   /** No byte of a NAR although its reader is willing. */
   readonly stallMs: number;
   /** NARs at once. Nix asks for up to 25; each costs the machine a nix-daemon process. */
@@ -27,7 +29,8 @@ export interface UpstreamLimits {
 export const defaultLimits: UpstreamLimits = {
   openMs: 3_000,
   lookupMs: 1_500,
-  busyLookups: 4,
+  busyLookupMs: 6_000,
+  quietMs: 500,
   stallMs: 3_000,
   narConnections: 16,
   turnMs: 30_000,

@@ -6,6 +6,7 @@ import { addTempRoot, queryPathFromHashPart, queryPathInfo } from "../protocol/o
 import type { PathInfo } from "../protocol/path-info.js";
 import { isHashPart } from "../protocol/store-path.js";
 import { TetherError, messageOf } from "../util/errors.js";
+import { watchPatiently } from "../util/patience.js";
 import type { DaemonClient } from "./daemon-client.js";
 import type { UpstreamLimits } from "./limits.js";
 
@@ -15,8 +16,8 @@ const maxRoots = 50_000;
 export interface LookupDeps {
   readonly open: () => Promise<DaemonClient>;
   readonly limits: UpstreamLimits;
-  /** How many bytes of NARs have arrived: whether the link is alive when no answer comes. */
-  readonly narBytes: () => number;
+  /** When the last byte of a NAR arrived, on `performance.now()`'s clock: whether the link is alive when no answer comes. */
+  readonly lastNarByteAt: () => number;
   /** Whether the roots are needed although nobody asks: then the connection is not idle. */
   readonly needsRoots: () => boolean;
   readonly log: Logger;
@@ -37,7 +38,7 @@ interface Connection {
 }
 
 export function createLookup(deps: LookupDeps): Lookup {
-  const { limits, log } = deps;
+  const { log } = deps;
   let current: Connection | null = null;
   let opening: Promise<Connection> | null = null;
   let closed = false;
@@ -80,7 +81,7 @@ export function createLookup(deps: LookupDeps): Lookup {
       if (!isHashPart(hashPart)) return Promise.resolve(null);
       if (signal.aborted) return Promise.reject(signal.reason as Error);
       const asked: Asked = { client: null, answered: 0 };
-      return bounded(query(hashPart, asked), { limits, signal, narBytes: deps.narBytes }, (late) => {
+      return bounded(query(hashPart, asked), deps, signal, (late) => {
         // Answers to others show that the daemon is merely slow.
         if (asked.client?.answered === asked.answered) asked.client.destroy(late);
       });
@@ -135,38 +136,31 @@ function closeWhenIdle(connection: Connection, { limits, needsRoots }: LookupDep
   void client.closed.then(() => clearTimeout(timer));
 }
 
-interface Bounds {
-  readonly limits: UpstreamLimits;
-  readonly signal: AbortSignal;
-  readonly narBytes: () => number;
-}
-
 /** `promise`, or a rejection with code `timeout` or the signal's reason. */
-function bounded<T>(promise: Promise<T>, bounds: Bounds, onLate: (late: Error) => void): Promise<T> {
-  const { limits, signal } = bounds;
+function bounded<T>(
+  promise: Promise<T>,
+  { limits, lastNarByteAt }: LookupDeps,
+  signal: AbortSignal,
+  onLate: (late: Error) => void,
+): Promise<T> {
+  const { lookupMs, quietMs, busyLookupMs } = limits;
   return new Promise((resolve, reject) => {
-    let periods = 0;
-    let bytes = bounds.narBytes();
     const finish = (settle: () => void): void => {
-      clearTimeout(timer);
+      stopWatch();
       signal.removeEventListener("abort", onAbort);
       settle();
     };
     const onAbort = (): void => finish(() => reject(signal.reason as Error));
-    const onPeriod = (): void => {
-      periods += 1;
-      const busy = bounds.narBytes() > bytes && periods < limits.busyLookups;
-      bytes = bounds.narBytes();
-      if (busy) {
-        timer = setTimeout(onPeriod, limits.lookupMs);
-        return;
-      }
-      const ms = periods * limits.lookupMs;
-      const late = new TetherError("timeout", `the nix-daemon did not answer a lookup within ${ms} ms`);
-      finish(() => reject(late));
-      onLate(late);
-    };
-    let timer = setTimeout(onPeriod, limits.lookupMs);
+    const stopWatch = watchPatiently(
+      { ms: lookupMs, quietMs, mostMs: busyLookupMs },
+      { now: () => performance.now(), lastSign: lastNarByteAt },
+      (elapsed) => {
+        const text = `the nix-daemon did not answer a lookup within ${Math.round(elapsed)} ms`;
+        const late = new TetherError("timeout", text);
+        finish(() => reject(late));
+        onLate(late);
+      },
+    );
     signal.addEventListener("abort", onAbort, { once: true });
     promise.then(
       (value) => finish(() => resolve(value)),

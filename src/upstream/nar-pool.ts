@@ -27,8 +27,8 @@ export interface NarPool {
   openNarFrom(info: PathInfo, from: number, signal: AbortSignal): Promise<NarTail>;
   /** Whether NARs are read that nothing holds but the temporary roots of the lookups. */
   readonly needsRoots: boolean;
-  /** Bytes of NARs that have arrived so far. */
-  readonly bytes: number;
+  /** When the last byte of a NAR arrived, on `performance.now()`'s clock. */
+  readonly lastByteAt: number;
   close(): void;
 }
 
@@ -38,7 +38,12 @@ export function createNarPool(deps: NarPoolDeps): NarPool {
   const inUse = new Set<DaemonClient>();
   const tails = new Set<Readable>();
   let bytes = 0;
+  let lastByteAt = -Infinity;
   let closed = false;
+  const arrived = (count: number): void => {
+    bytes += count;
+    lastByteAt = performance.now();
+  };
   const turns: Turns = createTurns({
     places: limits.narConnections,
     waitMs: limits.turnMs,
@@ -51,7 +56,7 @@ export function createNarPool(deps: NarPoolDeps): NarPool {
       : createDumpTail({
           exec: deps.exec,
           markerMs: limits.stallMs,
-          onBytes: (count) => (bytes += count),
+          onBytes: arrived,
           log,
         });
 
@@ -96,7 +101,7 @@ export function createNarPool(deps: NarPoolDeps): NarPool {
     };
     const onBytes = (count: number): void => {
       clearTimeout(timer);
-      bytes += count;
+      arrived(count);
     };
     const stalled = new TetherError("stalled", `${info.path}: the nix-daemon gives no answer`);
     const timer = setTimeout(() => client.destroy(stalled), limits.stallMs);
@@ -159,8 +164,8 @@ export function createNarPool(deps: NarPoolDeps): NarPool {
   };
 
   return {
-    get bytes() {
-      return bytes;
+    get lastByteAt() {
+      return lastByteAt;
     },
     get needsRoots() {
       return tails.size > 0;
