@@ -6,15 +6,16 @@
 # Root's nix.conf names it:  post-build-hook = /path/to/post-build-hook.sh
 # What it is to do stands in /etc/nix-tether/hook.conf, a file of root's (a wrapper of root's may set
 # NIX_TETHER_HOOK_CONF to another). It is read, never run:
-#   user = ada            whose uploads these are, a line each; their spool is ~/.local/state/nix-tether/spool,
-#   user = bob /path      or the one named here
-#   chain = /path         another hook, run afterwards with the environment and stdin that Nix gave to this one. Its
-#                         output is shown, its failure not passed on; Nix waits for it as it would without this one.
+#   user = ada                    whose uploads these are, a line each; their spool is ~/.local/state/nix-tether/spool,
+#   user = bob /path              or the one named here.
+#   user = eve 1002:100 /path     With uid and gid nobody has to be looked up, which is faster.
+#   chain = /path                 another hook, run afterwards with the environment and stdin that Nix gave to this one.
+#                                 Its output is shown, its failure not passed on; Nix waits for it as it would anyway.
 # Where Nix has no daemon, and so does not run it as root, the spool is the caller's own and only `chain` is looked at.
 #
 # What it leaves behind is made as the spool's owner, for no link in a user's folder may lead root astray:
-#   SPOOL/roots/<base name>      a link to each output
-#   SPOOL/incoming/<hash>-<pid>  renamed into place, then flushed to disk. Its last line proves that it is whole:
+#   SPOOL/roots/<base name>               a link to each output
+#   SPOOL/incoming/<hash>-<pid>-<uptime>  flushed to disk. Its last line proves that it is whole:
 #     nix-tether-incoming 1
 #     drv /nix/store/….drv       or nothing after "drv "
 #     out /nix/store/…           a line for each output
@@ -36,16 +37,16 @@ tether_put() {
     return 3
   fi
   hash=${1#/nix/store/}
-  name=${hash%%-*}-$$
+  read -r uptime _ </proc/uptime
+  file=$spool/incoming/${hash%%-*}-$$-$uptime
   umask 077
   ln -sf "$@" "$spool/roots/" # the daemon makes good what fails here
-  if ! { printf 'nix-tether-incoming 1\ndrv %s\n' "$drv" && printf 'out %s\n' "$@" && echo end; } \
-    >"$spool/incoming/.tmp-$name" || ! mv -f "$spool/incoming/.tmp-$name" "$spool/incoming/$name"; then
-    rm -f "$spool/incoming/.tmp-$name"
+  if ! { printf 'nix-tether-incoming 1\ndrv %s\n' "$drv" && printf 'out %s\n' "$@" && echo end; } >"$file"; then
+    rm -f "$file"
     tether_say "not queued: $spool/incoming can not be written to, or its disk is full."
     return 3
   fi
-  sync "$spool/incoming/$name" "$spool/incoming" "$spool/roots" ||
+  sync "$file" "$spool/incoming" "$spool/roots" ||
     tether_say "queued, but $spool could not be flushed to disk."
 }
 
@@ -74,8 +75,8 @@ tether_queue() {
   elif [ -z "$users" ]; then
     tether_say "not queued: $conf names no user."
   else
-    while read -r user spool; do
-      [ -z "$user" ] || tether_queue_for "$user" "$spool"
+    while read -r user rest; do
+      [ -z "$user" ] || tether_queue_for "$user" "$rest"
     done <<END
 $users
 END
@@ -91,7 +92,7 @@ tether_whoami() {
   [ -n "$me" ] || me=$(id -u)
 }
 
-# Reads the file. Sets users (NAME [SPOOL], a line each) and prints the chained hook.
+# Reads the file. Sets users (NAME [[UID:GID] SPOOL], a line each) and prints the chained hook.
 tether_configure() {
   users= chain=
   [ -r "$conf" ] || return 0
@@ -143,8 +144,15 @@ tether_store_paths() {
   IFS=' 	'
 }
 
-# NAME SPOOL, where the spool may be empty.
+# NAME, then what the file says of them: nothing, a spool, or uid, gid and spool.
 tether_queue_for() {
+  case $2 in
+    [0-9]*:[0-9]*' /'*)
+      ids=${2%% *}
+      tether_deliver "$1" "${ids%:*}" "${ids#*:}" "${2#* }"
+      return
+      ;;
+  esac
   entry=
   case $1 in
     *[!a-zA-Z0-9._-]*) ;;

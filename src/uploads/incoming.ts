@@ -1,7 +1,7 @@
 // What the post-build hook has left in the spool: reads it, and removes it when it is in safe hands. The format is
 // described where it is written, in hooks/post-build-hook.sh.
 
-import { rm, stat } from "node:fs/promises";
+import { lstat, rm } from "node:fs/promises";
 import path from "node:path";
 import { isStorePath } from "../protocol/store-path.js";
 import { readBounded } from "../util/durable-file.js";
@@ -16,7 +16,7 @@ const maxBytes = 1024 * 1024;
 const maxFiles = 500;
 
 /** A hook is given ten seconds; what it has not finished after this time it never will, in milliseconds. */
-const staleMs = 60 * 60_000;
+const patienceMs = 60_000;
 
 /** What was read in one go. */
 export interface Batch {
@@ -27,19 +27,20 @@ export interface Batch {
   done(): Promise<void>;
 }
 
-/** Reads up to 500 files; what can not be used is moved aside. */
+/** Reads up to 500 files. What can not be used is moved aside; what is still being written is left for later. */
 export async function readIncoming(folder: string, moveAside: MoveAside): Promise<Batch> {
-  const { finished, temporary } = await listFolder(folder);
-  await Promise.all(temporary.map((name) => removeStale(path.join(folder, name))));
+  const { finished: names } = await listFolder(folder);
   const files: string[] = [];
   const additions: Addition[] = [];
-  for (const name of finished.slice(0, maxFiles)) {
+  for (const name of names.slice(0, maxFiles)) {
     const file = path.join(folder, name);
     try {
-      const { drv, outputs } = parseIncoming(await readBounded(file, maxBytes));
-      const { mtimeMs } = await stat(file);
+      const { mtimeMs } = await lstat(file);
       const since = Math.max(0, Math.round(mtimeMs));
-      additions.push(...outputs.map((output) => ({ path: output, deriver: drv, since })));
+      const content = parseIncoming(await readBounded(file, maxBytes));
+      if (content === null && Date.now() - since < patienceMs) continue;
+      if (content === null) throw new Error("its end is missing");
+      additions.push(...content.outputs.map((output) => ({ path: output, deriver: content.drv, since })));
       files.push(file);
     } catch (error) {
       await moveAside(file, messageOf(error));
@@ -47,18 +48,18 @@ export async function readIncoming(folder: string, moveAside: MoveAside): Promis
   }
   return {
     additions: additions.toSorted((a, b) => a.since - b.since),
-    more: finished.length > maxFiles && files.length > 0,
+    more: names.length > maxFiles && files.length > 0,
     done: async () => {
       await Promise.all(files.map((file) => rm(file, { force: true })));
     },
   };
 }
 
-/** Pure. @throws Error that says what is wrong. */
-export function parseIncoming(text: string): { drv: string | null; outputs: string[] } {
+/** Pure. Null where the end is missing. @throws Error that says what is wrong. */
+export function parseIncoming(text: string): { drv: string | null; outputs: string[] } | null {
   const lines = text.split("\n");
+  if (lines.at(-1) !== "" || lines.at(-2) !== "end") return null;
   if (lines[0] !== "nix-tether-incoming 1") throw new Error("it does not begin as the hook's files do");
-  if (lines.at(-1) !== "" || lines.at(-2) !== "end") throw new Error("its end is missing");
   let drv: string | null = null;
   const outputs: string[] = [];
   for (const line of lines.slice(1, -2)) {
@@ -69,12 +70,4 @@ export function parseIncoming(text: string): { drv: string | null; outputs: stri
   }
   if (outputs.length === 0) throw new Error("it names no outputs");
   return { drv, outputs };
-}
-
-async function removeStale(file: string): Promise<void> {
-  try {
-    if (Date.now() - (await stat(file)).mtimeMs > staleMs) await rm(file, { force: true });
-  } catch {
-    // Renamed into place meanwhile.
-  }
 }

@@ -60,7 +60,7 @@ describe("as root", () => {
     await expectQueued();
     const { spool, uid } = machine.ada;
     const [file = ""] = await readdir(join(spool, "incoming"));
-    expect(file).toMatch(/^[0-9a-z]{32}-\d+$/);
+    expect(file).toMatch(/^[0-9a-z]{32}-\d+-[\d.]+$/);
     const info = await lstat(join(spool, "incoming", file));
     expect([info.uid, info.gid, info.mode & 0o777]).toEqual([uid, uid, 0o600]);
     for (const path of [out, dev]) {
@@ -91,6 +91,17 @@ describe("as root", () => {
     await expectQueued();
     expect(await machine.incoming({ ...machine.bob, spool })).toEqual([whole]);
     expect(await machine.incoming(machine.bob)).toEqual([]);
+  });
+
+  test("a user whose ids are given is not looked up", async () => {
+    await machine.program("getent", "#!/bin/sh\nexit 1\n");
+    await machine.program("grep", "#!/bin/sh\nexit 1\n");
+    const { spool, uid } = machine.ada;
+    await machine.configure(`user = ada ${uid}:${uid} ${spool}\n`);
+    expect(await run()).toEqual(silence);
+    await expectQueued();
+    await machine.configure("user = ada\n");
+    says(await run(), "there is no user ada");
   });
 
   test("the user sees nothing of root's environment", async () => {
@@ -213,7 +224,7 @@ describe("a spool that does not work", () => {
   test("hangs", async () => {
     const script = (await readFile(hookScript, "utf8")).replace("timeout -s KILL 10", "timeout -s KILL 1");
     await writeFile(join(machine.dir, "impatient.sh"), script);
-    await machine.program("mv", "#!/bin/sh\nsleep 60\n");
+    await machine.program("ln", "#!/bin/sh\nsleep 60\n");
     const begun = Date.now();
     says(await run({ script: join(machine.dir, "impatient.sh") }), "did not answer in time");
     expect(Date.now() - begun).toBeLessThan(10_000);
@@ -241,11 +252,11 @@ describe("a spool that does not work", () => {
     const file = join(machine.dir, "shadow");
     await writeFile(file, "secret");
     const script = join(machine.dir, "foreseen.sh");
-    await writeFile(script, (await readFile(hookScript, "utf8")).replace("-$$", "-1"));
+    await writeFile(script, (await readFile(hookScript, "utf8")).replace("-$$-$uptime", "-1"));
     const { spool, uid } = machine.ada;
-    const temporary = join(spool, "incoming", `.tmp-${out.slice(11, 43)}-1`);
-    await symlink(file, temporary);
-    await lchown(temporary, uid, uid);
+    const foreseen = join(spool, "incoming", `${out.slice(11, 43)}-1`);
+    await symlink(file, foreseen);
+    await lchown(foreseen, uid, uid);
     says(await run({ script }), "can not be written to");
     expect(await readFile(file, "utf8")).toBe("secret");
   });

@@ -1,7 +1,7 @@
 // Store paths for tests that need no store, and what the post-build hook leaves behind for them.
 
 import { createHash } from "node:crypto";
-import { renameSync, writeFileSync } from "node:fs";
+import { writeFileSync } from "node:fs";
 import path from "node:path";
 import { encodeNix32 } from "../../src/protocol/nix32.js";
 
@@ -18,11 +18,8 @@ export function incomingText(outputs: readonly string[], drv = ""): string {
 
 let serial = 0;
 
-/** Does to a spool what the hook does: whole files only, by renaming. */
+/** Does to a spool what the hook does. */
 export function leaveIncoming(spool: string, outputs: readonly string[], drv = ""): void {
   serial += 1;
-  const name = `${process.pid}-${serial}`;
-  const temporary = path.join(spool, "incoming", `.tmp-${name}`);
-  writeFileSync(temporary, incomingText(outputs, drv));
-  renameSync(temporary, path.join(spool, "incoming", name));
+  writeFileSync(path.join(spool, "incoming", `${process.pid}-${serial}`), incomingText(outputs, drv));
 }

@@ -3,7 +3,7 @@
 
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { readdirSync } from "node:fs";
+import { readFileSync, readdirSync } from "node:fs";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, expect, test } from "vitest";
@@ -51,7 +51,8 @@ async function killAndCheck(dir: string): Promise<void> {
     await spool.takeIn();
     expect(warnings).toEqual([]);
     expect(readdirSync(path.join(dir, "aside")), "unreadable files").toEqual([]);
-    expect(readdirSync(path.join(dir, "incoming")).filter((name) => !name.startsWith("."))).toEqual([]);
+    const left = readdirSync(path.join(dir, "incoming")).map((name) => path.join(dir, "incoming", name));
+    expect(left.filter((file) => readFileSync(file, "utf8").endsWith("end\n"))).toEqual([]);
     const waits = new Map(spool.list().map((entry) => [entry.path, Object.keys(entry.targets)]));
     for (const [one, { sending, sent, dropping }] of said) {
       const where = waits.get(one) ?? [];

@@ -79,10 +79,12 @@ describe("taking in", () => {
 
   test("keeps what it can not use aside, and takes the rest", async () => {
     const spool = await open();
+    const old = Date.now() / 1000 - 120;
     leaveIncoming(dir, [a]);
     const at = (name: string): string => path.join(dir, "incoming", name);
     writeFileSync(at("torn"), incomingText([b]).slice(0, 60));
     writeFileSync(at("zeros"), "\0".repeat(100));
+    for (const name of ["torn", "zeros"]) utimesSync(at(name), old, old);
     writeFileSync(at("latin"), Buffer.from([0xe9, 0xe8]));
     writeFileSync(at("huge"), Buffer.alloc(2 << 20));
     mkdirSync(at("folder"));
@@ -94,21 +96,22 @@ describe("taking in", () => {
     expect(aside).toEqual(["folder", "huge", "latin", "link", "torn", "zeros"]);
   });
 
-  test("leaves alone what the hook is writing, and removes what it never finished", async () => {
+  test("leaves to the hook what it is still writing", async () => {
     const spool = await open();
-    writeFileSync(path.join(dir, "incoming", ".tmp-now"), "nix-tether-inc");
-    writeFileSync(path.join(dir, "incoming", ".tmp-old"), "nix-tether-inc");
-    const old = Date.now() / 1000 - 2 * 60 * 60;
-    utimesSync(path.join(dir, "incoming", ".tmp-old"), old, old);
+    const file = path.join(dir, "incoming", "x");
+    const text = incomingText([a]);
+    writeFileSync(file, text.slice(0, -2));
     expect(await spool.takeIn()).toEqual([]);
-    expect(ls("incoming")).toEqual([".tmp-now"]);
+    expect(ls("incoming")).toEqual(["x"]);
+    writeFileSync(file, text);
+    expect(paths(await spool.takeIn())).toEqual([a]);
   });
 
   test("of more than fits in one go", async () => {
     const spool = await open();
     const many = Array.from({ length: 505 }, (_, n) => storePath(`many-${n}`));
     for (const one of many) leaveIncoming(dir, [one]);
-    writeFileSync(path.join(dir, "incoming", "broken"), "");
+    writeFileSync(path.join(dir, "incoming", "broken"), "?\nend\n");
     expect(paths(await spool.takeIn()).toSorted()).toEqual(many.toSorted());
     expect(ls("incoming")).toEqual([]);
   });
