@@ -192,6 +192,14 @@ test("with busybox for every program and as the system's shell", async () => {
   expect(await run({ before, without: ["/usr/sbin/runuser"] })).toMatchObject({ code: 0 });
 });
 
+test("with bash as the system's shell", async () => {
+  const before = "mount --bind /usr/bin/bash $(realpath /bin/sh)";
+  expect(await run({ before })).toEqual(silence);
+  await expectQueued();
+  await machine.configure("user = carol\n");
+  says(await run({ before }), "there is no user carol");
+});
+
 describe("a spool that does not work", () => {
   test("is missing", async () => {
     await rm(join(machine.ada.spool, "incoming"), { recursive: true });
