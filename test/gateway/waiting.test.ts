@@ -7,6 +7,7 @@ import { describe, expect, test } from "vitest";
 
 import { big, delivering, lost, patient, range, size, timed, url } from "../support/cut-nar.js";
 import { fakeUpstream } from "../support/fake-upstream.js";
+import { testGateway } from "../support/gateway.js";
 import { ask } from "../support/http.js";
 
 const narinfo = `/pi/${big.hashPart}.narinfo`;
