@@ -17,7 +17,8 @@ export default defineConfig({
           include: ["test/integration/**/*.test.ts"],
           testTimeout: 60_000,
           hookTimeout: 120_000,
-          fileParallelism: false,
+          // They mostly wait, and each has ports, folders and namespaces of its own.
+          maxWorkers: 3,
         },
       },
       {
