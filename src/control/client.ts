@@ -5,8 +5,8 @@ import { TetherError, messageOf } from "../util/errors.js";
 import { createLineSplitter, type Line } from "./lines.js";
 import type { ControlReply, ControlRequest } from "./messages.js";
 
-/** A report on thousands of caches would fit. */
-const maxReplyBytes = 4 * 1024 * 1024;
+/** A queue of some ten thousand paths would fit. */
+const maxReplyBytes = 16 * 1024 * 1024;
 
 /**
  * The daemon's answer to `request`.

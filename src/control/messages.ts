@@ -41,6 +41,54 @@ export interface Warning {
   since: string;
 }
 
+/** The queue of uploads in numbers. */
+export interface UploadsStatus {
+  /** Paths that have not arrived everywhere. */
+  waiting: number;
+  /** Arrivals since the daemon's start. */
+  uploaded: number;
+  /** Paths that wait for nothing but a person: see `queue list`. */
+  failed: number;
+  /** By cache, those that are uploaded to. */
+  targets: Record<string, UploadTargetStatus>;
+}
+
+/** How far the uploads to one cache have come. */
+export interface UploadTargetStatus {
+  waiting: number;
+  setAside: number;
+  uploaded: number;
+  /** Of the NARs that were copied. */
+  bytes: number;
+  /** `offline`: the cache is not in use. */
+  state: "resting" | "copying" | "backing-off" | "offline";
+  /** Why it is backing off: a sentence, or null. */
+  reason: string | null;
+  /** The path that is on its way. */
+  now: string | null;
+}
+
+/** One path that has not arrived everywhere. Times are ISO 8601 in UTC. */
+export interface QueueItem {
+  path: string;
+  deriver: string | null;
+  /** Of its NAR, in bytes; null where that is not known. */
+  size: number | null;
+  /** When it was built or handed over. */
+  since: string;
+  /** Where it has not arrived. */
+  targets: {
+    name: string;
+    state: "waiting" | "copying" | "set-aside";
+    /** Tries that have failed. */
+    tries: number;
+    /** Of the last failure: its stable code and its words. */
+    code: string | null;
+    reason: string | null;
+    retryAt: string | null;
+  }[];
+}
+
 /** The answer to `status`. */
 export interface StatusReport {
   version: 1;
@@ -48,15 +96,27 @@ export interface StatusReport {
   since: string;
   caches: Record<string, CacheStatus>;
   override: { path: string; listed: string[] };
-  uploads: { waiting: number; uploaded: number; failed: number };
+  uploads: UploadsStatus;
   warnings: Warning[];
 }
 
-/** What a client may ask. `cache` null means every cache. */
+/** What a client may ask. `cache` null means every cache, `paths` null everything in the queue. */
 export type ControlRequest =
   | { command: "status" }
   | { command: "pause"; cache: string | null }
-  | { command: "resume"; cache: string | null };
+  | { command: "resume"; cache: string | null }
+  | QueueRequest;
 
-/** What the daemon answers: the report as it stands after the request, or an error in words. */
-export type ControlReply = { ok: true; status: StatusReport } | { ok: false; code: string; message: string };
+/** What is asked of the queue of uploads. */
+export type QueueRequest =
+  | { command: "queue" }
+  | { command: "queue-retry"; paths: string[] | null }
+  | { command: "queue-drop"; paths: string[] | null }
+  | { command: "enqueue"; paths: string[] };
+
+/**
+ * What the daemon answers: the report as it stands after the request, and what is in the queue where that was asked
+ * about; or an error in words.
+ */
+export type ControlReply =
+  { ok: true; status: StatusReport; queue?: QueueItem[] } | { ok: false; code: string; message: string };

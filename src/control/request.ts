@@ -6,14 +6,20 @@ import type { ControlRequest } from "./messages.js";
 
 const cache = z.string("a cache's name or null").max(64).nullable().default(null);
 
+const paths = z.array(z.string("a store path").max(300), "a list of store paths");
+
 const requestSchema: z.ZodType<ControlRequest> = z.discriminatedUnion(
   "command",
   [
     z.strictObject({ command: z.literal("status") }),
     z.strictObject({ command: z.literal("pause"), cache }),
     z.strictObject({ command: z.literal("resume"), cache }),
+    z.strictObject({ command: z.literal("queue") }),
+    z.strictObject({ command: z.literal("queue-retry"), paths: paths.nullable().default(null) }),
+    z.strictObject({ command: z.literal("queue-drop"), paths: paths.nullable().default(null) }),
+    z.strictObject({ command: z.literal("enqueue"), paths }),
   ],
-  'an object with "command" being "status", "pause" or "resume"',
+  'an object with "command" being "status", "pause", "resume", "queue", "queue-retry", "queue-drop" or "enqueue"',
 );
 
 /**

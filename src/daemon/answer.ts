@@ -1,13 +1,22 @@
-// Answers what the control socket is asked: the report as it stands, pausing and resuming.
+// Answers what the control socket is asked: the report as it stands, pausing and resuming, the queue of uploads.
 
 import type { Config } from "../config/schema.js";
 import type { Dirs } from "../config/dirs.js";
-import type { ControlReply, ControlRequest, StatusReport, Warning } from "../control/messages.js";
+import type {
+  ControlReply,
+  ControlRequest,
+  QueueItem,
+  QueueRequest,
+  StatusReport,
+  Warning,
+} from "../control/messages.js";
 import type { Gateway } from "../gateway/gateway.js";
 import type { Controller, States } from "./controller.js";
 import { bareCacheUrl } from "./override-file.js";
 import { statusReport, type CacheFacts } from "./status.js";
 import type { Tether } from "./tether.js";
+import type { Uploads } from "./uploads.js";
+import { TetherError } from "../util/errors.js";
 
 export interface AnswerDeps {
   readonly config: Config;
@@ -15,6 +24,8 @@ export interface AnswerDeps {
   readonly controller: Controller;
   readonly gateway: Gateway;
   readonly tethers: ReadonlyMap<string, Tether>;
+  /** Null where nothing is uploaded. */
+  readonly uploads: Uploads | null;
   readonly generationOf: (cache: string) => number;
   /** The warnings that stand at this moment, beyond those that a state tells. */
   readonly warnings: () => readonly Warning[];
@@ -29,6 +40,10 @@ export interface AnswerDeps {
 export function createAnswerer(deps: AnswerDeps): (request: ControlRequest) => Promise<ControlReply> {
   const { controller, tethers } = deps;
   return async (request) => {
+    if (isAboutQueue(request)) {
+      const queue = await askQueue(deps.uploads, request);
+      return { ok: true, status: report(deps, controller.states()), queue };
+    }
     if (request.command !== "status") {
       const { command, cache } = request;
       const names = [...tethers.keys()];
@@ -42,6 +57,26 @@ export function createAnswerer(deps: AnswerDeps): (request: ControlRequest) => P
     return { ok: true, status: report(deps, controller.states()) };
   };
 }
+
+function isAboutQueue(request: ControlRequest): request is QueueRequest {
+  return request.command === "enqueue" || request.command.startsWith("queue");
+}
+
+async function askQueue(uploads: Uploads | null, request: QueueRequest): Promise<QueueItem[]> {
+  if (uploads === null) {
+    if (request.command === "queue") return [];
+    throw new TetherError(
+      "no-targets",
+      "there is no cache to upload to: name one in the configuration, as uploads.to",
+    );
+  }
+  if (request.command === "enqueue") await uploads.enqueue(request.paths);
+  else if (request.command === "queue-retry") await uploads.retry(request.paths ?? "all");
+  else if (request.command === "queue-drop") await uploads.drop(request.paths ?? "all");
+  return uploads.list();
+}
+
+const noUploads = { waiting: 0, uploaded: 0, failed: 0, targets: {} };
 
 function report(deps: AnswerDeps, states: States): StatusReport {
   const listed = deps.readListed();
@@ -62,5 +97,6 @@ function report(deps: AnswerDeps, states: States): StatusReport {
   }
   const { pid, since } = deps;
   const overridePath = deps.dirs.overrideFile;
-  return statusReport({ pid, since, caches, overridePath, listed, warnings: deps.warnings() });
+  const uploads = deps.uploads?.status() ?? noUploads;
+  return statusReport({ pid, since, caches, overridePath, listed, uploads, warnings: deps.warnings() });
 }

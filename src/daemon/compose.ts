@@ -29,6 +29,7 @@ import { createSaver } from "./saver.js";
 import { statusLine } from "./status.js";
 import { createNotifier, takeListenFd, takeWatchdogMs } from "./systemd.js";
 import { createTether, type Tether } from "./tether.js";
+import { openUploads } from "./uploads.js";
 import { createWarnings, type Warnings } from "./warnings.js";
 
 export interface DaemonOptions {
@@ -123,6 +124,14 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
   });
   saver.changed();
 
+  const warnUploads = (code: string, cache: string | null, problem: unknown): void =>
+    warnIf(code, cache)(problem);
+  // Fetching goes on without.
+  const uploads = await openUploads({ config, dirs, env, log, warn: warnUploads }).catch((error: unknown) => {
+    warnUploads("spool-unwritable", null, error);
+    return null;
+  });
+
   // The machine may be a container that shares this computer's network: without another one, only loopback joins us.
   // It costs a socket, and with each lookup at most four packets that touch no cable; nothing is sent between lookups.
   // Whoever answers there must hold the host key as everywhere.
@@ -143,6 +152,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
         return createDaemonUpstream({ openDaemon, exec: (command) => link.exec(command), limits, log });
       },
       beginRechecks: () => generations.begin(name),
+      uploads: uploads?.of(name) ?? null,
       handshake: handshakeDaemon,
       socketPath: dirs.cacheSocket(name),
       post: (fact) => post({ cache: name, fact }),
@@ -172,6 +182,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
     controller,
     gateway,
     tethers,
+    uploads,
     generationOf: generations.current,
     warnings: () => {
       checkInclude(options, warnings);
@@ -216,6 +227,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
       await gateway.close(narGraceMs);
       await controller.post({ fact: { type: "stop" } });
       await Promise.all([...tethers.values()].map((tether) => tether.close()));
+      await uploads?.close();
       await discovery.close();
       await saver.flush();
       await control.close();

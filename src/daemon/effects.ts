@@ -23,15 +23,15 @@ export function createEffects(deps: EffectsDeps): (states: States) => Promise<vo
       const state = states.get(name);
       return state === undefined ? [] : [{ name, tether, wish: desired(state) }];
     });
-    const listed = (): OverrideEntry[] =>
-      wishes
-        .filter(({ tether, wish }) => wish.listed && tether.link() !== null && !tether.leaves(wish))
-        .map(({ name }) => deps.entryOf(name));
+    const inPlace = (): typeof wishes =>
+      wishes.filter(({ tether, wish }) => wish.listed && tether.link() !== null && !tether.leaves(wish));
+    const listed = (): OverrideEntry[] => inPlace().map(({ name }) => deps.entryOf(name));
 
     deps.writeOverride(listed());
     for (const { tether, wish } of wishes) if (tether.leaves(wish)) await tether.takeDown();
     for (const { tether, wish } of wishes) await tether.follow(wish);
     deps.writeOverride(listed());
+    for (const { tether } of inPlace()) tether.startUploads();
     deps.onApplied(states);
   };
 }

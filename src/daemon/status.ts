@@ -1,6 +1,6 @@
 // The report that `status` shows and the line that systemd shows, made from the states and counters. Pure.
 
-import type { CacheStatus, StatusReport, Warning } from "../control/messages.js";
+import type { CacheStatus, StatusReport, UploadsStatus, Warning } from "../control/messages.js";
 import type { CacheState } from "../decision/state.js";
 import type { GatewayStats } from "../gateway/gateway.js";
 import type { SshLink } from "../link/link.js";
@@ -25,6 +25,7 @@ export interface ReportFacts {
   readonly caches: ReadonlyMap<string, CacheFacts>;
   readonly overridePath: string;
   readonly listed: readonly string[];
+  readonly uploads: UploadsStatus;
   readonly warnings: readonly Warning[];
 }
 
@@ -41,7 +42,7 @@ export function statusReport(facts: ReportFacts): StatusReport {
     since: iso(facts.since),
     caches: Object.fromEntries(caches),
     override: { path: facts.overridePath, listed: [...facts.listed] },
-    uploads: { waiting: 0, uploaded: 0, failed: 0 },
+    uploads: facts.uploads,
     warnings: [...told, ...facts.warnings],
   };
 }

@@ -13,6 +13,7 @@ import type { NetworkState } from "../sources/netmon.js";
 import type { Upstream } from "../upstream/upstream.js";
 import { attemptCache, toFailure, type AttemptDeps } from "./attempt.js";
 import type { Rechecks } from "./rechecks.js";
+import type { LinkUploads } from "./uploads.js";
 
 type Forward = Awaited<ReturnType<typeof openForward>>;
 
@@ -31,6 +32,8 @@ export interface TetherDeps extends Omit<AttemptDeps, "post" | "onTarget" | "log
   readonly openUpstream: (link: SshLink) => Upstream;
   /** Called when the gateway has the upstream: what was denied is asked for again. */
   readonly beginRechecks: () => Rechecks;
+  /** Null where nothing is uploaded to this cache. */
+  readonly uploads: LinkUploads | null;
   readonly post: (fact: CacheEvent) => void;
   /** Raises or (null) clears the warning that the forward could not be opened. */
   readonly warnForward: (error: unknown) => void;
@@ -49,6 +52,8 @@ export interface Tether {
   follow(wish: Desired): Promise<void>;
   /** The link in use, or null; from the moment it may be listed. */
   link(): SshLink | null;
+  /** Starts the uploads over the link in use, where its forward stands; the caller has listed it before. */
+  startUploads(): void;
   close(): Promise<void>;
 }
 
@@ -152,6 +157,7 @@ export function createTether(deps: TetherDeps): Tether {
     } catch (error) {
       // Uploads need it, fetching does not: the cache is of use all the same.
       deps.warnForward(error);
+      await deps.uploads?.stop();
     }
   };
 
@@ -160,16 +166,22 @@ export function createTether(deps: TetherDeps): Tether {
     if (using === null) return;
     inUse = null;
     using.rechecks.end();
+    // A copy that does not leave at once must not hold up the rest: it ends when the forward does.
+    const stopped = deps.uploads?.stop();
     await using.forward?.close();
     gateway.setUpstream(name, null, { mayReturn: true });
     using.upstream.close();
     using.link.close();
+    await stopped;
   };
 
   return {
     leaves: (wish) => inUse !== null && inUse.attempt !== wish.link,
     takeDown,
     link: () => (inUse?.settled === true ? inUse.link : null),
+    startUploads: () => {
+      if (inUse?.settled === true && inUse.forward !== null) deps.uploads?.start(inUse.link);
+    },
     follow: async (wish) => {
       if (!wish.awaited) gateway.setUpstream(name, null, { mayReturn: false });
       if (running !== null && running.attempt !== wish.attempt) {

@@ -3,7 +3,7 @@
 import { execFile } from "node:child_process";
 import { TetherError } from "./errors.js";
 
-const MAX_OUTPUT_BYTES = 1024 * 1024;
+const defaultMaxBytes = 1024 * 1024;
 
 /** How a program ended and what it said. */
 export interface ToolResult {
@@ -15,14 +15,14 @@ export interface ToolResult {
 /**
  * Runs `file` (looked up in `env.PATH`) with an empty stdin. Resolves to null when there is no such program.
  * Rejects with code `timeout` after `ms` milliseconds, with `tool-failed` when it dies by a signal or says more
- * than 1 MiB, and with the signal's reason when aborted; the program is killed in each case.
+ * than `maxBytes` (by default 1 MiB), and with the signal's reason when aborted; the program is killed in each case.
  */
 export function runTool(
   file: string,
   args: readonly string[],
-  options: { env: NodeJS.ProcessEnv; ms: number; signal?: AbortSignal | undefined },
+  options: { env: NodeJS.ProcessEnv; ms: number; signal?: AbortSignal | undefined; maxBytes?: number },
 ): Promise<ToolResult | null> {
-  const { env, ms, signal } = options;
+  const { env, ms, signal, maxBytes = defaultMaxBytes } = options;
   return new Promise((resolve, reject) => {
     if (signal?.aborted === true) {
       reject(signal.reason as Error);
@@ -32,7 +32,7 @@ export function runTool(
       env,
       timeout: ms,
       killSignal: "SIGKILL" as const,
-      maxBuffer: MAX_OUTPUT_BYTES,
+      maxBuffer: maxBytes,
       ...(signal === undefined ? {} : { signal }),
     };
     const child = execFile(file, args, settings, (error, stdout, stderr) => {

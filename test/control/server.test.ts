@@ -188,7 +188,7 @@ describe("a conversation", () => {
     expect(await converse(socketPath, input)).toEqual([
       message("not JSON"),
       message("not understood"),
-      message('"status", "pause" or "resume"'),
+      message('"status", "pause", "resume"'),
       message("cache: a cache's name or null"),
       message("not understood"),
       message("longer than 65536 bytes"),
@@ -262,7 +262,7 @@ describe("the client", () => {
     ['{"ok":true}\n', "makes no sense"],
     ["null\n", "makes no sense"],
     ['{"ok":true,"status":{"version":2,"caches":{}}}\n', "another version"],
-    [`${"x".repeat(4 * 1024 * 1024 + 1)}\n`, "too long"],
+    [`${"x".repeat(16 * 1024 * 1024 + 1)}\n`, "too long"],
   ])("says what is wrong with the answer %.20j", async (output, words) => {
     const socketPath = await impostor(output);
     await expect(askDaemon(socketPath, { command: "status" }, { timeoutMs })).rejects.toMatchObject({

@@ -17,6 +17,7 @@ const onlineState = (attempt: number): Extract<CacheState, { name: "online" }> =
 /** A tether that comes into use as soon as it is wished for, and writes down what is done to it. */
 function fakeTether(name: string, journal: string[]): Tether {
   let inUse: number | null = null;
+  let uploadsOver: number | null = null;
   return {
     leaves: (wish: Desired) => inUse !== null && inUse !== wish.link,
     takeDown: () => {
@@ -32,6 +33,11 @@ function fakeTether(name: string, journal: string[]): Tether {
       return Promise.resolve();
     },
     link: () => (inUse === null ? null : ({} as SshLink)),
+    startUploads: () => {
+      if (uploadsOver === inUse) return;
+      uploadsOver = inUse;
+      journal.push(`uploads ${name}`);
+    },
     close: () => Promise.resolve(),
   };
 }
@@ -52,7 +58,7 @@ describe("the order that is promised to Nix", () => {
   it("lists a cache only when all of it stands", async () => {
     const { journal, apply } = setUp();
     await apply(new Map([["pi", onlineState(1)]]));
-    expect(journal).toEqual(["list []", "up pi", "list [pi]"]);
+    expect(journal).toEqual(["list []", "up pi", "list [pi]", "uploads pi"]);
   });
 
   it("unlists a cache before anything it needs is torn down, and leaves the others listed", async () => {
@@ -87,6 +93,6 @@ describe("the order that is promised to Nix", () => {
     await apply(new Map([["pi", onlineState(1)]]));
     journal.length = 0;
     await apply(new Map([["pi", onlineState(2)]]));
-    expect(journal).toEqual(["list []", "down pi", "up pi", "list [pi]"]);
+    expect(journal).toEqual(["list []", "down pi", "up pi", "list [pi]", "uploads pi"]);
   });
 });

@@ -72,6 +72,13 @@ async function makeTether(openForward?: () => Promise<never>): Promise<Watched> 
         journal.push(given === null ? "gateway: not here" : "gateway: upstream"),
     } as never,
     openUpstream: () => upstream,
+    uploads: {
+      start: () => journal.push("uploads started"),
+      stop: () => {
+        journal.push("uploads stopped");
+        return Promise.resolve();
+      },
+    },
     openForward:
       openForward ??
       (() => {
@@ -111,7 +118,8 @@ test("comes up from the gateway to the forward, and goes down from the forward t
   expect(tether.link()).toBeNull();
 
   await tether.follow({ ...nothing, link: 1 });
-  expect(journal).toEqual(["gateway: upstream", "forward listens", "no warning"]);
+  tether.startUploads();
+  expect(journal).toEqual(["gateway: upstream", "forward listens", "no warning", "uploads started"]);
   expect(tether.link()).toMatchObject({ transport: "socket" });
   expect(tether.leaves({ ...nothing, link: 1 })).toBe(false);
   expect(tether.leaves(nothing)).toBe(true);
@@ -119,7 +127,13 @@ test("comes up from the gateway to the forward, and goes down from the forward t
   journal.length = 0;
   await tether.takeDown();
   await untilPosted("closed");
-  expect(journal).toEqual(["forward closed", "gateway: not here", "upstream closed", "link closed"]);
+  expect(journal).toEqual([
+    "uploads stopped",
+    "forward closed",
+    "gateway: not here",
+    "upstream closed",
+    "link closed",
+  ]);
   expect(tether.link()).toBeNull();
 });
 
@@ -128,7 +142,8 @@ test("without its forward the cache is of use all the same, and a warning says s
   await tether.follow({ ...nothing, attempt: 1 });
   await untilPosted("connected");
   await tether.follow({ ...nothing, link: 1 });
-  expect(journal).toEqual(["gateway: upstream", "warning"]);
+  tether.startUploads();
+  expect(journal).toEqual(["gateway: upstream", "warning", "uploads stopped"]);
   expect(tether.link()).not.toBeNull();
 });
 

@@ -1,0 +1,69 @@
+// Which paths are sent next, and when to try again what failed: pure.
+
+import type { Entry } from "./entry.js";
+
+/** Sent by one `nix copy`: enough to keep the link busy, few enough to find the bad one among them. */
+export const mostPaths = 50;
+
+/** The longest wait after a failure, in milliseconds. */
+const longestMs = 5 * 60_000;
+
+const firstMs = 5_000;
+
+/** Milliseconds to wait after the `tries`-th failure in a row; 1 is the first. */
+export function backoffMs(tries: number): number {
+  return Math.min(longestMs, firstMs * 2 ** Math.min(tries - 1, 20));
+}
+
+/** For one target, at one time. */
+export interface Moment {
+  readonly target: string;
+  /** Milliseconds since the epoch. */
+  readonly now: number;
+  /** By path: until when it was to wait when the target returned. That wait is over. */
+  readonly forgiven: ReadonlyMap<string, number>;
+}
+
+/** When an entry may be sent to that target, in milliseconds since the epoch; null where it does not wait for it. */
+export function dueAt(entry: Entry, { target, now, forgiven }: Moment): number | null {
+  const progress = entry.targets[target];
+  if (progress?.state !== "waiting") return null;
+  const { notBefore } = progress;
+  if (notBefore === null || forgiven.get(entry.path) === notBefore) return 0;
+  // The clock was set back since: nothing is meant to wait this long.
+  return notBefore - now > longestMs ? 0 : notBefore;
+}
+
+/** The oldest that are due, at most `limit`. `entries` has the oldest first. */
+export function nextBatch(entries: readonly Entry[], limit: number, moment: Moment): string[] {
+  const batch: string[] = [];
+  for (const entry of entries) {
+    if (batch.length >= limit) break;
+    const at = dueAt(entry, moment);
+    if (at !== null && at <= moment.now) batch.push(entry.path);
+  }
+  return batch;
+}
+
+/** When the next one is due, in milliseconds since the epoch, or null when none waits. */
+export function nextDue(entries: readonly Entry[], moment: Moment): number | null {
+  const times = entries.map((entry) => dueAt(entry, moment)).filter((at) => at !== null);
+  return times.length === 0 ? null : times.reduce((a, b) => Math.min(a, b));
+}
+
+/** What was waited for when the target returned: see `Moment.forgiven`. */
+export function forgive(entries: readonly Entry[], target: string): Map<string, number> {
+  return new Map(
+    entries.flatMap(({ path, targets }): [string, number][] => {
+      const notBefore = targets[target]?.notBefore ?? null;
+      return notBefore === null ? [] : [[path, notBefore]];
+    }),
+  );
+}
+
+/** Paths in pieces that fit onto a command line beside the environment: Linux allows some 2 MiB for both. */
+export function inPieces(paths: readonly string[], most = 1_000): string[][] {
+  const pieces: string[][] = [];
+  for (let start = 0; start < paths.length; start += most) pieces.push(paths.slice(start, start + most));
+  return pieces;
+}

@@ -1,0 +1,116 @@
+// One batch on its way to one target: what is there already is ticked off, what was built here is signed, the rest is
+// copied, and then the target is asked what has arrived, for that alone counts.
+
+import { copyFailure, type CopyFailure } from "./copy-failure.js";
+import { nixCopy, type CopyResult } from "./nix-copy.js";
+import type { NixTools } from "./nix-tools.js";
+import { closureWithin, toSign, type LocalInfos } from "./path-infos.js";
+import type { SigningKey } from "./signing-key.js";
+import { makeStage } from "./stage.js";
+
+/** A machine in reach, as an uploader sees it. */
+export interface UploadTarget {
+  /** The forward's: copies go through it. */
+  readonly socket: string;
+  /** Whether the machine's nix-daemon trusts the login; null where it does not say. */
+  readonly trusted: boolean | null;
+  /** Those of the paths that the machine has. Rejects when it can not be asked. */
+  validPaths(paths: readonly string[], signal: AbortSignal): Promise<Set<string>>;
+}
+
+/** What is remembered while a target is in reach. */
+export interface Way {
+  /** Whether unsigned paths are offered: of use only to a login that is trusted. */
+  checkSigs: boolean;
+  /** Whether the local nix-daemon lets us sign in its store; null until it was asked. */
+  signsInStore: boolean | null;
+}
+
+export interface SendOptions {
+  readonly target: UploadTarget;
+  readonly nix: NixTools;
+  readonly env: NodeJS.ProcessEnv;
+  /** A folder of this target's own, for `makeStage`. */
+  readonly stage: string;
+  readonly key: SigningKey | null;
+  readonly way: Way;
+  readonly signal: AbortSignal;
+  /** Told what is there, as soon as that is known, and what was copied for it. */
+  readonly onArrived: (paths: ReadonlySet<string>, bytes: number) => Promise<void>;
+  readonly onPath: (path: string | null) => void;
+}
+
+export interface Sent {
+  /** Null when all is there. */
+  readonly failure: CopyFailure | null;
+  /** Those of the batch that it is about; of the others nothing is known yet. */
+  readonly blamed: readonly string[];
+  readonly infos: LocalInfos;
+}
+
+/** Sends `batch`, of which every path is valid here. Rejects where a program or the target can not be asked. */
+export async function send(batch: readonly string[], options: SendOptions): Promise<Sent> {
+  const { target, nix, signal, onArrived, onPath } = options;
+  const closure = await nix.closure(batch, signal);
+  const there = await target.validPaths(closure, signal);
+  await onArrived(there, 0);
+  const missing = closure.filter((path) => !there.has(path));
+  const infos = await nix.infos(missing, signal);
+  const wanted = batch.filter((path) => !there.has(path));
+  if (wanted.length === 0) return { failure: null, blamed: [], infos };
+  try {
+    const result = await copy(wanted, infos, options);
+    const arrived = await target.validPaths(missing, signal);
+    const bytes = [...arrived].reduce((sum, path) => sum + (infos.get(path)?.size ?? 0), 0);
+    await onArrived(arrived, bytes);
+    const left = wanted.filter((path) => !arrived.has(path));
+    if (left.length === 0) return { failure: null, blamed: [], infos };
+    const failure = copyFailure(result.stderr);
+    return { failure, blamed: blame(failure, left, infos), infos };
+  } finally {
+    onPath(null);
+  }
+}
+
+/** Those that need the path that the failure is about; all of them where it names none. */
+function blame({ path }: CopyFailure, paths: readonly string[], infos: LocalInfos): readonly string[] {
+  if (path === null) return paths;
+  const blamed = paths.filter((one) => one === path || closureWithin(one, infos).has(path));
+  return blamed.length === 0 ? paths : blamed;
+}
+
+async function copy(wanted: readonly string[], infos: LocalInfos, options: SendOptions): Promise<CopyResult> {
+  const { target, nix, key, way, env, signal, onPath } = options;
+  const to = `unix://${target.socket}`;
+  const unsigned = key === null ? [] : toSign(infos, new Set(wanted), key.name);
+  if (key !== null && unsigned.length > 0 && way.signsInStore !== false) {
+    way.signsInStore = await nix.sign(key.file, unsigned, signal);
+  }
+  if (key === null || unsigned.length === 0 || way.signsInStore === true) {
+    const copying = { to, paths: wanted, env, signal, onPath };
+    const result = await nixCopy({ ...copying, checkSigs: way.checkSigs });
+    const refused = !result.ok && copyFailure(result.stderr).code === "unsigned";
+    if (!refused || !way.checkSigs || target.trusted === false) return result;
+    // It may trust the login without saying so.
+    const again = await nixCopy({ ...copying, checkSigs: false });
+    if (again.ok) way.checkSigs = false;
+    return again;
+  }
+  const stage = await makeStage(options.stage, key.file, infos);
+  try {
+    const staging = { to: stage.to, checkSigs: false, paths: wanted, env, signal };
+    const staged = await nixCopy(staging);
+    if (!staged.ok) return staged;
+    return await nixCopy({
+      from: stage.from,
+      to,
+      checkSigs: way.checkSigs,
+      paths: wanted,
+      env,
+      signal,
+      onPath,
+    });
+  } finally {
+    await stage.remove();
+  }
+}
