@@ -71,7 +71,7 @@ export function statusText(
     if (status === undefined) return [];
     const own = warnings.filter(({ cache }) => cache === name);
     const notes = reasonNote(status, own, told, now);
-    return [{ state: status.state, cells: cellsOf(name, status, now), notes }];
+    return [{ state: status.state, cells: cellsOf(name, status, report.warnings, now), notes }];
   });
   const standing = warnings.filter((warning) => !told.has(warning));
   return [
@@ -132,16 +132,24 @@ function warningLines(warnings: readonly Warning[], width: number, paint: Paint)
   return lines.length === 0 ? [] : ["", ...lines];
 }
 
-function cellsOf(name: string, status: CacheStatus, now: number): Cells {
+function cellsOf(name: string, status: CacheStatus, warnings: readonly Warning[], now: number): Cells {
   return {
     name,
     state: status.state,
     since: duration(now - Date.parse(status.since)),
     where: whereOf(status),
     via: status.transport ?? nothing,
-    listed: status.listed ? "yes" : "no",
+    listed: inNix(name, status, warnings),
     given: givenBy(status),
   };
+}
+
+/** Whether Nix would use it: to be listed is not enough. */
+function inNix(name: string, { listed }: CacheStatus, warnings: readonly Warning[]): string {
+  const stands = (code: string, cache: string | null): boolean =>
+    warnings.some((warning) => warning.code === code && warning.cache === cache);
+  if (stands("url-not-allowed", name)) return "no: root must allow it";
+  return listed && !stands("override-not-included", null) ? "yes" : "no";
 }
 
 function whereOf({ host, address, port }: CacheStatus): string {

@@ -84,7 +84,10 @@ async function watch(context: CliContext, args: StatusArguments, controlSocket: 
   return code;
 }
 
-/** Over what was drawn before, without clearing it first: that would flicker. */
+/**
+ * Over what was drawn before, without clearing it first: that would flicker. What is wider than the screen is cut there, for
+ * more lines than are counted would make it scroll.
+ */
 function draw(context: CliContext, text: string): void {
   // Some terminals say that they have no lines at all.
   const height = context.stdout.rows || 24;
@@ -92,7 +95,8 @@ function draw(context: CliContext, text: string): void {
     .trimEnd()
     .split("\n")
     .slice(0, Math.max(1, height - 1));
-  context.stdout.write(`\u001b[H${lines.map((line) => `${line}\u001b[K\n`).join("")}\u001b[J`);
+  const drawn = lines.map((line) => `${line}\u001b[K\n`).join("");
+  context.stdout.write(`\u001b[?7l\u001b[H${drawn}\u001b[?7h\u001b[J`);
 }
 
 function rendered(

@@ -30,13 +30,16 @@ export function counted(count: number, noun: string): string {
   return `${count} ${noun}${count === 1 ? "" : "s"}`;
 }
 
-/** `text` broken between words into lines of at most `width`, the first behind `first`, the others indented as far. */
+/**
+ * `text` broken between words into lines of at most `width`, the first behind `first`, the others indented as far. What
+ * stands in backquotes is to be copied, and never broken.
+ */
 export function wrapped(first: string, text: string, width: number): string[] {
   const indent = " ".repeat(first.length);
   const lines: string[] = [];
   let line = first;
   let empty = true;
-  for (const word of text.split(" ")) {
+  for (const [word] of text.matchAll(/(`[^`]*`|[^ ])+/g)) {
     if (!empty && line.length + 1 + word.length > width) {
       lines.push(line);
       line = indent;

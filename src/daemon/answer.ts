@@ -27,6 +27,8 @@ export interface AnswerDeps {
   /** Null where nothing is uploaded. */
   readonly uploads: Uploads | null;
   readonly generationOf: (cache: string) => number;
+  /** Looks again at what a person may have mended by now. Bounded; never rejects. */
+  readonly lookAgain: () => Promise<void>;
   /** The warnings that stand at this moment, beyond those that a state tells. */
   readonly warnings: () => readonly Warning[];
   /** The caches that the override names at this moment. */
@@ -40,6 +42,7 @@ export interface AnswerDeps {
 export function createAnswerer(deps: AnswerDeps): (request: ControlRequest) => Promise<ControlReply> {
   const { controller, tethers } = deps;
   return async (request) => {
+    if (request.command === "status" || request.command === "resume") await deps.lookAgain();
     if (isAboutQueue(request)) {
       const queue = await askQueue(deps.uploads, request);
       return { ok: true, status: report(deps, controller.states()), queue };

@@ -5,6 +5,7 @@ import type { CacheConfig, Config } from "../config/schema.js";
 import type { Dirs } from "../config/dirs.js";
 import type { ControlReply, ControlRequest } from "../control/messages.js";
 import { serveControl } from "../control/server.js";
+import { generationCount } from "../decision/generation.js";
 import { openForward } from "../forward/local-socket.js";
 import { createGateway, type Gateway } from "../gateway/gateway.js";
 import type { SshLink } from "../link/link.js";
@@ -24,12 +25,14 @@ import { isTrustedUser } from "./local-nix.js";
 import { findInclude, includeAdvice } from "./nix-conf.js";
 import { cacheUrl, createOverrideFile, type OverrideEntry } from "./override-file.js";
 import { startPulse } from "./pulse.js";
+import { askRefusedUrls } from "./refused-urls.js";
 import { defaultRecheckTimes } from "./rechecks.js";
 import { createSaver } from "./saver.js";
 import { statusLine } from "./status.js";
 import { createNotifier, takeListenFd, takeWatchdogMs } from "./systemd.js";
 import { createTether, type Tether } from "./tether.js";
 import { openUploads } from "./uploads.js";
+import { createUrlPermissions } from "./url-permissions.js";
 import { createWarnings, type Warnings } from "./warnings.js";
 
 export interface DaemonOptions {
@@ -89,11 +92,25 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
     caches: names,
     saved: readGenerations(dirs.generationFile, log),
     servesAny: (cache, hashParts, signal) => gateway.servesAny(cache, hashParts, signal),
+    refused: (cache) => permissions.refused(cache),
     onMoved: (cache) => post({ cache, fact: { type: "relist" } }),
     onChanged: () => saver.changed(),
     times: defaultRecheckTimes,
     now: Date.now,
     log,
+  });
+  const { port } = config.gateway;
+  const urlOf = (name: string, generation: number): string => {
+    const { priority, trusted } = config.caches[name] as CacheConfig;
+    return cacheUrl({ port, name, generation, priority, trusted });
+  };
+  const allGenerations = Array.from({ length: generationCount }, (_, generation) => generation);
+  const permissions = createUrlPermissions({
+    urls: new Map(names.map((name) => [name, allGenerations.map((one) => urlOf(name, one))])),
+    generationOf: generations.current,
+    ask: (urls) => askRefusedUrls(urls, env, log),
+    onChanged: async () => controller?.post({ fact: { type: "tick" } }),
+    warnings,
   });
   const saver = createSaver(() => writeGenerations(dirs.generationFile, generations.snapshot()), {
     soonMs: 1_000,
@@ -107,7 +124,6 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
     onNarinfo: generations.answered,
     log,
   });
-  const { port } = config.gateway;
   const leavePort = await takeGatewayPort({
     gateway,
     on: fd === null ? { port } : { fd, port },
@@ -151,7 +167,11 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
         const limits = link.transport === "stdio" ? { narConnections: 6 } : {};
         return createDaemonUpstream({ openDaemon, exec: (command) => link.exec(command), limits, log });
       },
-      beginRechecks: () => generations.begin(name),
+      beginRechecks: () => {
+        // Root may have thought otherwise since the last time.
+        void permissions.look();
+        return generations.begin(name);
+      },
       uploads: uploads?.of(name) ?? null,
       handshake: handshakeDaemon,
       socketPath: dirs.cacheSocket(name),
@@ -162,12 +182,11 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
     });
   const tethers = new Map(names.map((name) => [name, tetherOf(name, config.caches[name] as CacheConfig)]));
 
-  const keysAllowed = await mayWriteKeys(options);
-  const entryOf = (name: string): OverrideEntry => {
-    const { priority, trusted, "public-keys": keys } = config.caches[name] as CacheConfig;
-    const generation = generations.current(name);
-    const url = cacheUrl({ port, name, generation, priority, trusted });
-    return { name, url, publicKeys: keysAllowed ? keys : [] };
+  const [keysAllowed] = await Promise.all([mayWriteKeys(options), permissions.look()]);
+  const entryOf = (name: string): OverrideEntry | null => {
+    if (!permissions.mayList(name)) return null;
+    const keys = config.caches[name]?.["public-keys"] ?? [];
+    return { name, url: urlOf(name, generations.current(name)), publicKeys: keysAllowed ? keys : [] };
   };
   const apply = createEffects({
     tethers,
@@ -184,8 +203,10 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
     tethers,
     uploads,
     generationOf: generations.current,
+    lookAgain: permissions.lookAgain,
     warnings: () => {
       checkInclude(options, warnings);
+      permissions.warn();
       return warnings.list();
     },
     readListed: override.readListed,
@@ -207,6 +228,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
   await Promise.all(names.map((cache) => controller.post({ cache, fact: { type: "due" } })));
   const pulse = startPulse({
     beat: async () => {
+      void permissions.lookAgain();
       await control.mend().then(() => warnControl(null), warnControl);
       await controller.post({ fact: { type: "tick" } });
     },

@@ -8,8 +8,8 @@ import type { Tether } from "./tether.js";
 
 export interface EffectsDeps {
   readonly tethers: ReadonlyMap<string, Tether>;
-  /** The line that the override holds for a cache that is in use. */
-  readonly entryOf: (cache: string) => OverrideEntry;
+  /** What the override holds for a cache that is in use; null where Nix would not take it. */
+  readonly entryOf: (cache: string) => OverrideEntry | null;
   /** Replaces the override's content; does nothing when it is the same. */
   readonly writeOverride: (entries: readonly OverrideEntry[]) => void;
   /** After every change; for the status line and the like. */
@@ -25,7 +25,7 @@ export function createEffects(deps: EffectsDeps): (states: States) => Promise<vo
     });
     const inPlace = (): typeof wishes =>
       wishes.filter(({ tether, wish }) => wish.listed && tether.link() !== null && !tether.leaves(wish));
-    const listed = (): OverrideEntry[] => inPlace().map(({ name }) => deps.entryOf(name));
+    const listed = (): OverrideEntry[] => inPlace().flatMap(({ name }) => deps.entryOf(name) ?? []);
 
     deps.writeOverride(listed());
     for (const { tether, wish } of wishes) if (tether.leaves(wish)) await tether.takeDown();

@@ -16,6 +16,8 @@ export interface GenerationsDeps {
   readonly saved: Saved;
   /** See `Gateway.servesAny`. */
   readonly servesAny: (cache: string, hashParts: readonly string[], signal: AbortSignal) => Promise<boolean>;
+  /** The generations of a cache that Nix would ignore. */
+  readonly refused: (cache: string) => ReadonlySet<number>;
   /** Another URL is to be listed from now on. */
   readonly onMoved: (cache: string) => void;
   /** `snapshot` has changed. */
@@ -67,9 +69,10 @@ function createCache(name: string, saved: SavedGenerations, deps: GenerationsDep
   let rechecks: Rechecks | null = null;
 
   const move = (): void => {
-    const { next, exhausted } = advance(ring, now());
+    const { next, exhausted } = advance(ring, now(), deps.refused(name));
     const fields = { cache: name, from: ring.current, to: next.current };
-    log.info(fields, `${name} has what it was said not to have: Nix is given another of its URLs`);
+    if (next.current !== ring.current)
+      log.info(fields, `${name} has what it was said not to have: Nix is given another of its URLs`);
     if (exhausted) log.debug(fields, "every URL was used within the hour; Nix may remember some answers");
     ring = next;
     denials.clear();

@@ -30,15 +30,19 @@ export function askedUnder(state: Generations, generation: number, now: number):
 
 /**
  * The next generation in the ring that Nix can remember nothing of. Where there is none (`exhausted`) it is the one
- * that was used the longest time ago: the fewest of its answers are still remembered.
+ * that was used the longest time ago: the fewest of its answers are still remembered. Those that Nix would ignore
+ * (`refused`) are passed over, and where that leaves none but the present one, it stays.
  */
 export function advance(
   state: Generations,
   now: number,
+  refused: ReadonlySet<number> = new Set(),
 ): { readonly next: Generations; readonly exhausted: boolean } {
   const { current, lastUsed } = askedUnder(state, state.current, now);
   const last = (generation: number): number => lastUsed[generation] ?? 0;
-  const others = Array.from({ length: generationCount - 1 }, (_, i) => (current + 1 + i) % generationCount);
+  const ring = Array.from({ length: generationCount - 1 }, (_, i) => (current + 1 + i) % generationCount);
+  const allowed = ring.filter((generation) => !refused.has(generation));
+  const others = allowed.length > 0 ? allowed : refused.has(current) ? ring : [current];
   const forgotten = others.find((generation) => now - last(generation) >= negativeMs);
   const chosen = forgotten ?? others.reduce((best, one) => (last(one) < last(best) ? one : best));
   return {

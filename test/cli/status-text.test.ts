@@ -133,6 +133,19 @@ Uploads: 2 waiting, 5 done, 0 failed
 `);
 });
 
+test("a cache that is listed is in Nix only where Nix reads the list and takes the URL", () => {
+  const inNix = (warnings: { code: string; cache: string | null }[], listed: boolean): string => {
+    const told = warnings.map((one) => ({ ...one, text: "…", since: "2026-11-22T09:00:00.000Z" }));
+    const text = shown(statusReport({ pi: cacheStatus("pi", { listed }) }, { warnings: told }));
+    return /socket +(.*?) +12 of/.exec(text)?.[1] ?? text;
+  };
+  expect(inNix([], true)).toBe("yes");
+  expect(inNix([{ code: "override-not-included", cache: null }], true)).toBe("no");
+  expect(inNix([{ code: "url-not-allowed", cache: "pi" }], false)).toBe("no: root must allow it");
+  expect(inNix([{ code: "url-not-allowed", cache: "nas" }], true)).toBe("yes");
+  expect(inNix([{ code: "urls-missing", cache: "pi" }], true)).toBe("yes");
+});
+
 test("colours change nothing but the colour", () => {
   for (const width of [Infinity, 80, 40]) {
     const text = statusText(full, Object.keys(full.caches), { now: reportTime, width, colour: true });

@@ -26,5 +26,7 @@ test("counted things", () => {
 test("sentences break between words, and a long word stays whole", () => {
   expect(wrapped("! ", "one two three four", 12)).toEqual(["! one two", "  three four"]);
   expect(wrapped("", "a /very/long/path/indeed b", 10)).toEqual(["a", "/very/long/path/indeed", "b"]);
+  expect(wrapped("", "say `a b c d` now", 6)).toEqual(["say", "`a b c d`", "now"]);
+  expect(wrapped("", "a lone ` is a word", 8)).toEqual(["a lone `", "is a", "word"]);
   expect(wrapped("  ", "as long as it is", Infinity)).toEqual(["  as long as it is"]);
 });

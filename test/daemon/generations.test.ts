@@ -9,7 +9,7 @@ const start = Date.parse("2026-11-22T10:00:00Z");
 const hour = 3_600_000;
 const hash = (i: number): string => String(i).padStart(32, "0");
 
-function setUp(saved: Saved = {}) {
+function setUp(saved: Saved = {}, refused: readonly number[] = []) {
   const there = new Set<string>();
   const asked: string[][] = [];
   const moved: string[] = [];
@@ -22,6 +22,7 @@ function setUp(saved: Saved = {}) {
       asked.push([...hashParts]);
       return hashParts.some((one) => there.has(one));
     },
+    refused: () => new Set(refused),
     onMoved: (cache) => moved.push(cache),
     onChanged: () => (changes += 1),
     times: { periodMs: 20, uploadMs: 1, retryMs: 5, roundMs: 1_000, settleMs: 1_000 },
@@ -39,6 +40,14 @@ function setUp(saved: Saved = {}) {
 }
 
 describe("when the cache returns", () => {
+  it("moves on to no URL that Nix would ignore", async () => {
+    const { generations, begin, deny, there } = setUp({}, [1, 2, 4]);
+    deny(1);
+    there.add(hash(1));
+    await begin().settled;
+    expect(generations.current("pi")).toBe(3);
+  });
+
   it("stays where nothing was denied", () => {
     const { generations, begin, moved, asked } = setUp();
     expect(begin().settled).toBeNull();

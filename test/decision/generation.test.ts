@@ -37,6 +37,15 @@ describe("advance", () => {
     expect(advance(asked, start + negativeMs)).toMatchObject({ next: { current: 1 }, exhausted: false });
   });
 
+  it("passes over those that Nix would ignore, and stays where there is no other", () => {
+    const but = (...allowed: number[]): Set<number> =>
+      new Set(Array.from({ length: generationCount }, (_, i) => i).filter((i) => !allowed.includes(i)));
+    const first = firstGenerations();
+    expect(advance(first, start, but(0, 5)).next.current).toBe(5);
+    expect(advance(first, start, but(0))).toMatchObject({ next: { current: 0 }, exhausted: true });
+    expect(advance(first, start, but())).toMatchObject({ next: { current: 1 }, exhausted: false });
+  });
+
   it("counts the one it leaves as used until now, however long ago it was listed first", () => {
     const { next } = advance(firstGenerations(), start + 5 * negativeMs);
     expect(next.lastUsed[0]).toBe(start + 5 * negativeMs);

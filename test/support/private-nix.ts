@@ -83,7 +83,8 @@ export async function makePrivateNix(
   };
 }
 
-function nixBin(version: NixVersion): string {
+/** What belongs before the PATH for that version: a folder and a colon, or nothing. */
+export function nixBin(version: NixVersion): string {
   const suite = nixSuites[version];
   if (suite === null) return "";
   const cache = process.env["XDG_CACHE_HOME"] ?? join(homedir(), ".cache");

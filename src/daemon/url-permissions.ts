@@ -1,0 +1,117 @@
+// Knows which of the caches' URLs Nix takes from this user. One that it only ignores is not listed, for Nix would say so at
+// every command; root, who can allow it, is told how.
+
+import { realpathSync } from "node:fs";
+import { delay, withDeadline } from "../util/abort.js";
+import type { Warnings } from "./warnings.js";
+
+/** Nix is asked no more often, in milliseconds. */
+const atMostEveryMs = 3_000;
+
+/** Who wants to know what is true now waits so long for Nix's answer, in milliseconds. */
+const patienceMs = 1_500;
+
+export interface UrlPermissionsDeps {
+  /** Each cache's URLs as they are listed, by their generation. */
+  readonly urls: ReadonlyMap<string, readonly string[]>;
+  readonly generationOf: (cache: string) => number;
+  /** See `askRefusedUrls`. */
+  readonly ask: (urls: readonly string[]) => Promise<ReadonlySet<string> | null>;
+  /** Something else may be listed than before; must not reject. */
+  readonly onChanged: () => Promise<unknown>;
+  readonly warnings: Warnings;
+}
+
+export interface UrlPermissions {
+  /** Whether the URL that is the cache's at present may be listed; true as long as nothing is known. */
+  mayList(cache: string): boolean;
+  /** The generations that Nix would ignore. */
+  refused(cache: string): ReadonlySet<number>;
+  /** Raises or clears the warnings, for what is known and the generations of this moment. */
+  warn(): void;
+  /** Asks Nix, a moment later where it was asked just now. Never rejects; bounded as `ask` is. */
+  look(): Promise<void>;
+  /**
+   * Asks Nix where something is refused and it was not asked just now: root may have allowed it. Does not wait long for a
+   * slow answer.
+   */
+  lookAgain(): Promise<void>;
+}
+
+export function createUrlPermissions(deps: UrlPermissionsDeps): UrlPermissions {
+  const { urls, warnings } = deps;
+  const all = [...urls.values()].flat();
+  let refusedUrls: ReadonlySet<string> = new Set();
+  let looking: Promise<void> | null = null;
+  let lookedAt = -Infinity;
+
+  const refused = (cache: string): ReadonlySet<number> =>
+    new Set((urls.get(cache) ?? []).flatMap((url, generation) => (refusedUrls.has(url) ? [generation] : [])));
+  const mayList = (cache: string): boolean => !refused(cache).has(deps.generationOf(cache));
+
+  const warn = (): void => {
+    for (const [cache, ring] of urls) {
+      const missing = refused(cache);
+      const listable = mayList(cache);
+      const set = (code: string, text: string | null): void =>
+        text === null ? warnings.clear(code, cache) : warnings.raise(code, cache, text);
+      const advice = adviceForRoot(ring, missing);
+      set("url-not-allowed", listable ? null : `Nix would ignore its URL, so it is not listed. ${advice}`);
+      const some = `Nix takes only ${ring.length - missing.size} of its ${ring.length} URLs. ${advice}`;
+      set("urls-missing", listable && missing.size > 0 ? some : null);
+    }
+  };
+
+  const lookNow = async (): Promise<void> => {
+    lookedAt = performance.now();
+    const answer = await deps.ask(all);
+    // What was certain stays so while Nix can not be asked, such as while root restarts the nix-daemon.
+    if (answer === null) return;
+    const before = refusedUrls;
+    refusedUrls = answer;
+    if (all.every((url) => answer.has(url) === before.has(url))) return;
+    warn();
+    await deps.onChanged();
+  };
+  const restMs = (): number => lookedAt + atMostEveryMs - performance.now();
+  const look = (): Promise<void> => {
+    const ms = restMs();
+    looking ??= (ms > 0 ? delay(ms).then(lookNow) : lookNow()).finally(() => (looking = null));
+    return looking;
+  };
+  return {
+    mayList,
+    refused,
+    warn,
+    look,
+    lookAgain: async () => {
+      if (refusedUrls.size === 0 || restMs() > 0) return;
+      await withDeadline(look(), patienceMs, "asking nix").catch(() => undefined);
+    },
+  };
+}
+
+/** What root has to do so that Nix takes these URLs too, to the letter. */
+function adviceForRoot(ring: readonly string[], missing: ReadonlySet<number>): string {
+  const every = missing.size === ring.length;
+  const numbers = [...missing].join(" ");
+  const url = (number: string): string => (ring[0] ?? "").replace("/0?", `/${number}?`);
+  if (isGenerated("/etc/nix/nix.conf")) {
+    const whole = `builtins.genList (n: "${url("${toString n}")}") ${ring.length}`;
+    const some = `map (n: "${url("${toString n}")}") [ ${numbers} ]`;
+    return `Let root add them in NixOS: \`nix.settings.trusted-substituters = ${every ? whole : some};\``;
+  }
+  const sequence = every ? `$(seq 0 ${ring.length - 1})` : numbers;
+  const loop = `for n in ${sequence}; do echo "extra-trusted-substituters = ${url("$n")}"; done`;
+  const commands = `${loop} | sudo tee -a /etc/nix/nix.conf; sudo systemctl restart nix-daemon`;
+  return `Let root allow them and restart the nix-daemon: \`${commands}\``;
+}
+
+/** Where NixOS makes the file, it can not be edited. */
+function isGenerated(file: string): boolean {
+  try {
+    return realpathSync(file).startsWith("/nix/store/");
+  } catch {
+    return false;
+  }
+}
