@@ -8,8 +8,10 @@ import { nearest } from "../util/suggest.js";
 import type { CliContext } from "./context.js";
 import { exitCode, fail } from "./exit.js";
 
-const commands = ["run", "status", "unlist", "pause", "resume", "demo"];
-const options = ["--help", "--version", "--config", "--json", "--watch", "--quiet"];
+const commands = ["run", "status", "unlist", "pause", "resume", "enqueue", "queue", "hook-script", "demo"];
+const options = ["--help", "--version", "--config", "--json", "--watch", "--quiet", "--wait"];
+
+const queueActions = ["list", "retry", "drop"] as const;
 
 /** Runs one command line (without the program's name). Resolves to the exit code; never rejects. */
 export async function runProgram(argv: readonly string[], context: CliContext): Promise<number> {
@@ -85,6 +87,36 @@ function program(
       ends(import("./pause.js").then(({ pauseOrResume }) => pauseOrResume(context, "resume", args.cache))),
     )
     .command(
+      "enqueue <paths..>",
+      "Upload store paths that were not built just now",
+      (command) =>
+        withPaths(command).option("wait", { type: "boolean", describe: "Wait until they have arrived" }),
+      (args) =>
+        ends(
+          import("./enqueue.js").then(({ enqueue }) =>
+            enqueue(context, { paths: args.paths ?? [], wait: args.wait === true }),
+          ),
+        ),
+    )
+    .command(
+      "queue <action> [paths..]",
+      "What waits for its upload: list it, retry it at once, or drop it",
+      (command) =>
+        withPaths(command)
+          .positional("action", { choices: queueActions, demandOption: true })
+          .option("json", { type: "boolean", describe: "The list as JSON" }),
+      ({ action, paths = [], json }) =>
+        ends(
+          import("./queue.js").then(({ queue }) => queue(context, { action, paths, json: json === true })),
+        ),
+    )
+    .command(
+      "hook-script",
+      "Print the path of the post-build hook",
+      (command) => command,
+      () => ends(import("./hook-script.js").then(({ hookScript }) => hookScript(context))),
+    )
+    .command(
       "demo",
       "Show on this machine alone how it works, leaving nothing behind",
       (command) => command,
@@ -94,6 +126,15 @@ function program(
 
 function withCache(command: Argv): Argv<{ cache: string | undefined }> {
   return command.positional("cache", { type: "string", describe: "One cache; all of them when left out" });
+}
+
+function withPaths(command: Argv): Argv<{ paths: string[] | undefined }> {
+  // Elsewhere what is given twice counts once: the last.
+  return command.parserConfiguration({ "duplicate-arguments-array": true }).positional("paths", {
+    type: "string",
+    array: true,
+    describe: "Store paths, or links to them such as ./result",
+  });
 }
 
 /** Yargs's complaint; about words that it does not know, one that shows them as typed and offers what was meant. */

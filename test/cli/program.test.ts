@@ -1,70 +1,9 @@
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
-import { describe, expect, onTestFinished, test } from "vitest";
-import type { CliContext } from "../../src/cli/context.js";
-import { runProgram } from "../../src/cli/program.js";
-import type { ControlReply, ControlRequest, StatusReport } from "../../src/control/messages.js";
-import { serveControl } from "../../src/control/server.js";
-import { silentLog } from "../support/silent-log.js";
-import { brokenStatus, cacheStatus, reportTime, statusReport } from "../support/status-report.js";
-import { temporaryFolder } from "../support/temp-folder.js";
-
-interface Shell {
-  readonly root: string;
-  readonly env: NodeJS.ProcessEnv;
-  run(...argv: string[]): Promise<{ code: number; out: string; err: string }>;
-}
-
-/** A place of its own to run commands in, as a terminal of this width if one is given. */
-function shell(
-  terminal: { columns?: number; rows?: number; interrupted?: AbortSignal; onWrite?: () => void } = {},
-): Shell {
-  const root = temporaryFolder();
-  const env = { HOME: root, XDG_RUNTIME_DIR: root, XDG_CONFIG_HOME: path.join(root, "config") };
-  const run = async (...argv: string[]): Promise<{ code: number; out: string; err: string }> => {
-    let out = "";
-    let err = "";
-    const context: CliContext = {
-      env,
-      stdout: {
-        write: (text) => {
-          out += text;
-          terminal.onWrite?.();
-        },
-        ...(terminal.columns === undefined
-          ? {}
-          : { isTTY: true, columns: terminal.columns, rows: terminal.rows ?? 10 }),
-      },
-      stderr: {
-        write: (text) => {
-          err += text;
-          terminal.onWrite?.();
-        },
-      },
-      now: () => reportTime,
-      interrupted: () => terminal.interrupted ?? new AbortController().signal,
-    };
-    const code = await runProgram(argv, context);
-    return { code, out, err };
-  };
-  return { root, env, run };
-}
-
-/** A daemon as the commands see it. */
-async function daemon(
-  { root }: Shell,
-  handle: (request: ControlRequest) => ControlReply | StatusReport,
-): Promise<void> {
-  const server = await serveControl({
-    path: path.join(root, "nix-tether/control.sock"),
-    handle: async (request) => {
-      const reply = handle(request);
-      return "ok" in reply ? reply : { ok: true, status: reply };
-    },
-    log: silentLog,
-  });
-  onTestFinished(() => server.close());
-}
+import { describe, expect, test } from "vitest";
+import type { ControlRequest } from "../../src/control/messages.js";
+import { daemon, shell } from "../support/shell.js";
+import { brokenStatus, cacheStatus, statusReport } from "../support/status-report.js";
 
 const online = statusReport({ pi: cacheStatus("pi") });
 const mixed = statusReport({ pi: cacheStatus("pi"), nas: brokenStatus("nas", "no route") });
@@ -318,6 +257,9 @@ describe("the command line", () => {
       "unlist",
       "pause",
       "resume",
+      "enqueue",
+      "queue",
+      "hook",
       "demo",
     ]);
     const { version } = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8")) as {
