@@ -7,7 +7,7 @@ import type { Lab } from "../lab.js";
 import type { Tether } from "../tether.js";
 import { deals, faults, type Deal, type Pace } from "./faults.js";
 import { commandOf, fetch, forget, type Result } from "./fetching.js";
-import { jobs, quietJobs, type Attribute } from "./jobs.js";
+import { jobs, lastJob, quietJobs, type Attribute } from "./jobs.js";
 import { Journal } from "./journal.js";
 import { openSecondCache, retire, stock, type Stocked } from "./stock.js";
 
@@ -116,8 +116,24 @@ class Run {
     };
     for (let ahead = 0; ahead < workers + 1; ahead += 1) refill();
     const parts = [this.#makeFaults(), ...Array.from({ length: workers }, () => this.#work(refill))];
-    await Promise.all(parts.map((part) => part.catch((error: unknown) => this.#breakOff(error))));
+    await Promise.all(parts.map((part) => part.catch(this.#breakOff)));
     await this.#recover("the end");
+    await this.#checkDaemon();
+  }
+
+  /** It must be of use after all that, and must not have ended but by our hand. */
+  async #checkDaemon(): Promise<void> {
+    const isOfUse = async (): Promise<boolean> => {
+      const job = await stock(this.#lab, lastJob(`${this.#options.seed}-${Date.now()}`));
+      const result = await fetch(this.#lab, job);
+      this.#journal.add(`at the end: ${result.problem ?? origins(result)}`);
+      return result.problem === null && result.fromPi === job.closure.split("\n").length;
+    };
+    await this.#lab.waitFor("everything comes from the Pi again", isOfUse, recoveryMs).catch(this.#breakOff);
+    const { stdout } = await this.#tether.shell(
+      "journalctl --user -u nix-tether.service -o cat | grep -E 'Main process exited, code=(exited|dumped)' || true",
+    );
+    if (stdout !== "") await this.#fail(`the daemon ended by itself: ${stdout}`);
   }
 
   verdict(): Verdict {
@@ -217,11 +233,11 @@ class Run {
     }
   }
 
-  /** The test itself does not work. */
-  async #breakOff(error: unknown): Promise<void> {
+  /** What should never happen: the test itself does not work. */
+  readonly #breakOff = async (error: unknown): Promise<void> => {
     this.#endAt = 0;
-    await this.#fail(`the test broke off: ${messageOf(error)}`);
-  }
+    await this.#fail(`broken off: ${messageOf(error)}`);
+  };
 
   async #fail(what: string): Promise<void> {
     this.#journal.add(`FAILURE ${what.split("\n", 1)[0]}`);

@@ -68,10 +68,26 @@ export function* jobs(seed: string): Generator<Job, never> {
   }
 }
 
+const named = (name: string): Kind => {
+  const found = kinds.find((kind) => kind.name === name);
+  if (found === undefined) throw new Error(`no kind ${name}`);
+  return found;
+};
+
+const plain = (salt: string, kind: string): Job => ({
+  salt,
+  kind: named(kind),
+  newCommand: false,
+  again: false,
+});
+
 /** One of each attribute, as close to the Pi as it gets, for measuring how long it takes when nothing is wrong. */
 export function quietJobs(seed: string): Job[] {
   const names = ["many small, Pi", "one small, Pi", "one big, Pi", "mixed"];
-  return kinds
-    .filter(({ name }) => names.includes(name))
-    .map((kind, n) => ({ salt: `${seed}-quiet-${n}`, kind, newCommand: false, again: false }));
+  return names.map((name, n) => plain(`${seed}-quiet-${n}`, name));
+}
+
+/** What can be had from the Pi again when all is over. */
+export function lastJob(seed: string): Job {
+  return plain(`${seed}-last`, "many small, Pi");
 }
