@@ -1,11 +1,14 @@
 // The whole way of an upload: the running daemon, a real sshd, real Nix on both sides.
 
-import { access, readdir, readFile, rm } from "node:fs/promises";
+import { execFileSync } from "node:child_process";
+import { randomBytes } from "node:crypto";
+import { readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
 import { askDaemon } from "../../src/control/client.js";
 import type { ControlRequest, QueueItem, UploadsStatus } from "../../src/control/messages.js";
 import { cacheTable, type DaemonHome } from "../support/daemon.js";
+import { type CutProxy, startCutProxy } from "../support/cut-proxy.js";
 import { type DaemonFixture, makeDaemonFixture } from "../support/daemon-fixture.js";
 import { makeStore, type NixStore } from "../support/nix-store.js";
 import type { Sshd } from "../support/sshd.js";
@@ -70,15 +73,30 @@ const untilUp = (): Promise<void> =>
   expect
     .poll(
       () =>
-        access(join(home.runtimeDir, "control.sock")).then(
-          () => true,
-          () => false,
-        ),
+        queue({ command: "queue" })
+          .then(() => true)
+          .catch(() => false),
       { timeout: 10_000 },
     )
     .toBe(true);
 const arrivedIn = async (store: NixStore, paths: readonly string[]): Promise<void> => {
   for (const path of paths) await store.run("nix-store", "--verify-path", path);
+};
+/** known_hosts for the sshd behind a proxy. */
+const knownAt = async ({ address, port }: CutProxy): Promise<string> => {
+  const file = join(sshd.dir, "known_hosts_proxy");
+  const [, ...key] = sshd.knownHostsLine(sshd.address).split(" ");
+  await writeFile(file, `[${address}]:${port} ${key.join(" ")}\n`);
+  return file;
+};
+/** The `nix copy` that still run for this home. */
+const copies = async (): Promise<string[]> => {
+  const found: string[] = [];
+  for (const pid of (await readdir("/proc")).filter((name) => /^\d+$/.test(name))) {
+    const line = await readFile(`/proc/${pid}/cmdline`, "utf8").catch(() => "");
+    if (line.includes(home.socket("pi"))) found.push(line);
+  }
+  return found;
 };
 /** Another machine's store, behind the same sshd. */
 const farStore = async (conf: string): Promise<{ store: NixStore; socket: string }> => {
@@ -109,7 +127,9 @@ test("what is queued while the machine is away arrives when it returns, and is l
   await sshd.restart();
   await untilEmpty(40_000);
   await arrivedIn(pi, [leaf, top]);
-  expect(await uploads()).toMatchObject({ waiting: 0, uploaded: 3, failed: 0 });
+  // Nothing that it had: of `shared` nobody sent the bytes.
+  const bytes = (await laptop.dump(leaf)).size + (await laptop.dump(top)).size;
+  expect(await uploads()).toMatchObject({ waiting: 0, uploaded: 3, failed: 0, targets: { pi: { bytes } } });
   expect(await roots()).toEqual([]);
   await laptop.run("nix-store", "--gc");
   await expect(laptop.run("nix-store", "--check-validity", top)).rejects.toThrow();
@@ -167,4 +187,102 @@ test("a path whose files were deleted is set aside, and the others go on", async
   await arrivedIn(pi, kept);
   await queue({ command: "queue-drop", paths: [lost] });
   expect((await queue({ command: "queue" })).map(({ path }) => path)).toEqual([invalid]);
+});
+
+test("who may not sign in the local store still sends signed paths", async () => {
+  // The nix-daemon of 2.8 lets only those sign whom it trusts.
+  const strict = await makeStore({ conf: "trusted-users = nobody-at-all" });
+  stores.push(strict);
+  const localSocket = await strict.listen();
+  const root = join(strict.dir, "root");
+  const dep = await strict.addFile("dep", "d", { references: [] });
+  const known = await strict.addFile("known", "k", { references: [] });
+  const top = await strict.addFile("top", "t", { references: [dep, known] });
+  const secret = join(home.dir, "key");
+  await strict.run("nix-store", "--generate-binary-cache-key", "laptop-1", secret, `${secret}.pub`);
+  const publicKey = (await readFile(`${secret}.pub`, "utf8")).trim();
+  const { store, socket } = await farStore(
+    `trusted-users = nobody-at-all\ntrusted-public-keys = ${publicKey}`,
+  );
+  // Sent before, unsigned, by somebody who may.
+  const options = ["--no-check-sigs", "--to", String(store.env["NIX_REMOTE"])];
+  await strict.run("nix", "copy", ...options, known);
+  const url = `unix://${localSocket}?root=${root}`;
+  const env = { ...strict.env, NIX_REMOTE: url };
+  const sign = execFileSync.bind(null, "nix", ["store", "sign", "-k", secret, top], { env, stdio: "pipe" });
+  expect(sign).toThrow(/not privileged to add signatures/);
+
+  const user = await fixture.home({
+    env: {
+      NIX_REMOTE: url,
+      NIX_CONF_DIR: strict.env["NIX_CONF_DIR"],
+      NIX_USER_CONF_FILES: "",
+      NIX_STATE_DIR: join(root, "nix/var/nix"),
+    },
+  });
+  home = user;
+  await configure(`signing-key = "${secret}"`, socket);
+  home.start();
+  await home.untilListed(["pi"]);
+  await queue({ command: "enqueue", paths: [top] });
+  await untilEmpty();
+  await arrivedIn(store, [dep, known, top]);
+  expect(await strict.run("nix", "path-info", "--sigs", top)).not.toContain("laptop-1");
+  expect(await store.run("nix", "path-info", "--sigs", top)).toContain("laptop-1:");
+  expect(await readdir(join(home.dir, "state/nix-tether/spool"))).not.toContain("stage-pi");
+});
+
+test("a link that is cut in the middle of a copy is no failure of the path, and it arrives when the link is back", async () => {
+  const big = await laptop.addFile("big", randomBytes(64 * 1024 * 1024), { references: [] });
+  const proxy = await startCutProxy(sshd, () => Infinity);
+  try {
+    await home.configure(
+      `${cacheTable("pi", fixture.cache(sshd, { host: proxy.address, port: proxy.port, "known-hosts": await knownAt(proxy) }))}
+[uploads]
+to = ["pi"]
+`,
+    );
+    home.start();
+    await home.untilListed(["pi"]);
+    await queue({ command: "enqueue", paths: [big] });
+    await expect
+      .poll(async () => (await uploads()).targets["pi"]?.now ?? null, { interval: 10, timeout: 20_000 })
+      .toBe(big);
+    proxy.cut({ refuse: true });
+    await home.untilListed([]);
+    expect(await copies()).toEqual([]);
+    expect((await uploads()).targets["pi"]).toMatchObject({ state: "offline", now: null, waiting: 1 });
+    expect((await queue({ command: "queue" }))[0]?.targets).toMatchObject([{ state: "waiting", tries: 0 }]);
+    proxy.allow();
+    await untilEmpty(60_000);
+    await arrivedIn(fixture.far.store, [big]);
+  } finally {
+    await proxy.close();
+  }
+});
+
+test("a machine that is away does not hold up the other", async () => {
+  const nas = await fixture.sshd();
+  const far = await farStore("");
+  const table = (name: string, at: Sshd, socket: string): string =>
+    cacheTable(name, fixture.cache(at, { "remote-socket": socket }));
+  await home.configure(
+    `${table("pi", sshd, fixture.far.daemonSocket)}${table("nas", nas, far.socket)}[uploads]\nto = ["pi", "nas"]\n`,
+  );
+  await nas.kill("SIGKILL");
+  home.start();
+  await home.untilListed(["pi"]);
+  const paths = await addFiles("two-1", "two-2");
+  await queue({ command: "enqueue", paths });
+  await expect.poll(async () => (await uploads()).targets["pi"]?.waiting, { timeout: 20_000 }).toBe(0);
+  await arrivedIn(fixture.far.store, paths);
+  expect(await uploads()).toMatchObject({ waiting: 2, uploaded: 2, targets: { nas: { waiting: 2 } } });
+  for (const { targets } of await queue({ command: "queue" })) {
+    expect(targets.map(({ name }) => name)).toEqual(["nas"]);
+  }
+  expect(await roots()).toHaveLength(2);
+  await nas.restart();
+  await untilEmpty(60_000);
+  await arrivedIn(far.store, paths);
+  await nas.stop();
 });
