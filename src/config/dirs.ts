@@ -24,6 +24,8 @@ export interface Dirs extends ConfigPaths {
   readonly spoolDir: string;
   /** Which URL of each cache is in use. */
   readonly generationFile: string;
+  /** Which caches the user has paused. */
+  readonly pausedFile: string;
   readonly controlSocket: string;
   /** The local end of a cache's forward. */
   cacheSocket(name: string): string;
@@ -53,6 +55,7 @@ export function resolveDirs(env: NodeJS.ProcessEnv, options: { runUser?: string 
     stateDir,
     spoolDir: path.join(stateDir, "spool"),
     generationFile: path.join(stateDir, "generations.json"),
+    pausedFile: path.join(stateDir, "paused.json"),
     controlSocket: path.join(runtimeDir, "control.sock"),
     cacheSocket: (name) => path.join(runtimeDir, `${name}.sock`),
   };

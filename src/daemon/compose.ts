@@ -24,6 +24,7 @@ import { createGenerations } from "./generations.js";
 import { isTrustedUser } from "./local-nix.js";
 import { findInclude, includeAdvice } from "./nix-conf.js";
 import { cacheUrl, createOverrideFile, type OverrideEntry } from "./override-file.js";
+import { createPausedRecord, readPaused } from "./paused-file.js";
 import { startPulse } from "./pulse.js";
 import { askRefusedUrls } from "./refused-urls.js";
 import { defaultRecheckTimes } from "./rechecks.js";
@@ -188,13 +189,20 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
     const keys = config.caches[name]?.["public-keys"] ?? [];
     return { name, url: urlOf(name, generations.current(name)), publicKeys: keysAllowed ? keys : [] };
   };
+  const { pausedFile } = dirs;
+  const paused = readPaused(pausedFile, names, log);
+  const onSaved = warnIf("pause-unsaved", null);
+  const pausedRecord = createPausedRecord({ file: pausedFile, paused, onSaved });
   const apply = createEffects({
     tethers,
     entryOf,
     writeOverride,
-    onApplied: (states) => notifier.status(statusLine(states, noPort?.message ?? null)),
+    onApplied: (states) => {
+      pausedRecord.follow(states);
+      notifier.status(statusLine(states, noPort?.message ?? null));
+    },
   });
-  controller = createController({ caches: names, apply, log, now: Date.now, random: Math.random });
+  controller = createController({ caches: names, paused, apply, log, now: Date.now, random: Math.random });
   answer = createAnswerer({
     config,
     dirs,
@@ -251,7 +259,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
       await Promise.all([...tethers.values()].map((tether) => tether.close()));
       await uploads?.close();
       await discovery.close();
-      await saver.flush();
+      await Promise.all([saver.flush(), pausedRecord.flush()]);
       await control.close();
     },
   };

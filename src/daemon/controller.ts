@@ -19,12 +19,16 @@ export interface Controller {
 /** `apply` brings the world in line with the states; it is never run twice at once. */
 export function createController(deps: {
   readonly caches: readonly string[];
+  /** Those that begin as paused. */
+  readonly paused: readonly string[];
   readonly apply: (states: States) => Promise<void>;
   readonly log: Logger;
   readonly now: () => number;
   readonly random: () => number;
 }): Controller {
-  const states = new Map<string, CacheState>(deps.caches.map((name) => [name, initialState(deps.now())]));
+  const states = new Map<string, CacheState>(
+    deps.caches.map((name) => [name, initialState(deps.now(), { paused: deps.paused.includes(name) })]),
+  );
   let tail: Promise<void> = Promise.resolve();
 
   const fold = (cache: string, fact: Fact): void => {

@@ -1,14 +1,12 @@
 // What a daemon leaves to the next one about its caches' URLs: which are in use, and what was denied under them.
 
 import { readFileSync, statSync } from "node:fs";
-import { mkdir } from "node:fs/promises";
-import path from "node:path";
 import type { Logger } from "pino";
 import { noDenials, type DenialsSnapshot } from "../decision/denials.js";
 import { firstGenerations, generationCount, type Generations } from "../decision/generation.js";
 import { isHashPart } from "../protocol/store-path.js";
-import { replaceFile } from "../util/durable-file.js";
-import { TetherError, messageOf } from "../util/errors.js";
+import { messageOf } from "../util/errors.js";
+import { writeStateFile } from "./state-file.js";
 
 /** One cache, as it is saved. */
 export interface SavedGenerations extends Generations, DenialsSnapshot {}
@@ -63,16 +61,7 @@ export function formatGenerations(saved: Saved): string {
  * @throws TetherError `state-unwritable`
  */
 export async function writeGenerations(file: string, saved: Saved): Promise<void> {
-  const folder = path.dirname(file);
-  try {
-    await mkdir(folder, { recursive: true, mode: 0o700 });
-    await replaceFile(file, formatGenerations(saved));
-  } catch (error) {
-    throw new TetherError("state-unwritable", `${file} can not be written: ${messageOf(error)}`, {
-      remedy: `Make ${folder} a folder that you can write to. Until then a restart forgets what Nix was told.`,
-      cause: error,
-    });
-  }
+  await writeStateFile(file, formatGenerations(saved), "what Nix was told");
 }
 
 function isSaved(value: unknown): value is SavedGenerations {

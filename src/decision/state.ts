@@ -33,8 +33,9 @@ export type CacheState = { readonly attempt: number; readonly since: number } & 
   | { readonly name: "paused" }
 );
 
-/** The state of a cache that nobody has looked for yet. */
-export function initialState(now: number): CacheState {
+/** The state of a cache that nobody has looked for yet, or that was paused before. */
+export function initialState(now: number, { paused = false } = {}): CacheState {
+  if (paused) return { name: "paused", attempt: 0, since: now };
   return {
     name: "offline",
     attempt: 0,

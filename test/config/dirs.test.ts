@@ -18,6 +18,7 @@ describe("places", () => {
       stateDir: "/s/nix-tether",
       spoolDir: "/s/nix-tether/spool",
       generationFile: "/s/nix-tether/generations.json",
+      pausedFile: "/s/nix-tether/paused.json",
       controlSocket: "/r/nix-tether/control.sock",
       cacheSocket: "/r/nix-tether/pi.sock",
     });

@@ -9,6 +9,7 @@ it("applies one fact at a time, in the order posted, and goes on when applying f
   let busy = false;
   const controller = createController({
     caches: ["pi"],
+    paused: [],
     log,
     now: () => 0,
     random: () => 0.5,
@@ -30,6 +31,7 @@ it("applies one fact at a time, in the order posted, and goes on when applying f
 it("knows nothing of a cache that is not configured", async () => {
   const controller = createController({
     caches: [],
+    paused: [],
     log,
     now: () => 0,
     random: () => 0.5,

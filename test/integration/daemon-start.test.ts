@@ -133,6 +133,37 @@ test.each([
   expect((await daemon.ended).code).toBe(0);
 });
 
+test("what was paused stays paused, through a kill and a restart, until it is resumed", async () => {
+  const home = await fixture.home();
+  await home.configure(cacheTable("pi", fixture.cache(sshd)) + cacheTable("nas", fixture.cache(sshd)));
+  const first = home.start();
+  await home.untilListed(["nas", "pi"]);
+  expect((await home.run("pause", "pi")).code).toBe(0);
+  const paused = async (): Promise<string> =>
+    readFile(join(home.dir, "state", "nix-tether", "paused.json"), "utf8").catch(() => "");
+  await eventually("it is written down", async () => (await paused()).includes('"pi"'));
+  first.kill("SIGKILL");
+  await first.ended;
+  await home.run("unlist");
+
+  const second = home.start();
+  await home.untilListed(["nas"]);
+  expect((await home.cache("pi")).state).toBe("paused");
+  second.kill("SIGTERM");
+  await second.ended;
+  const third = home.start();
+  await home.untilListed(["nas"]);
+  expect((await home.cache("pi")).state).toBe("paused");
+  await home.run("resume", "pi");
+  await home.untilListed(["nas", "pi"]);
+  third.kill("SIGTERM");
+  await third.ended;
+  const last = home.start();
+  await home.untilListed(["nas", "pi"]);
+  last.kill("SIGTERM");
+  expect((await last.ended).code).toBe(0);
+});
+
 test("no key and no passphrase is in anything that was said", async () => {
   const said = fixture.said();
   expect(said).toContain("nix-tether is running");

@@ -2,6 +2,7 @@
 // sshd and a real Nix store behind it. It changes when a "not here" has become false, and at no other time.
 
 import { readFile, rm, writeFile } from "node:fs/promises";
+import { dirname } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, onTestFailed, test } from "vitest";
 import { compileProgram, type Program } from "../support/compile.js";
 import { eventually } from "../support/eventually.js";
@@ -38,7 +39,7 @@ beforeEach(async () => {
 
 afterEach(async () => {
   await home.stop();
-  await rm(home.generationFile, { force: true });
+  await rm(dirname(home.generationFile), { recursive: true, force: true });
 });
 
 const urlOf = (generation: number): string => `http://127.0.0.1:${home.port}/pi/${generation}?priority=30`;
@@ -51,6 +52,17 @@ async function knows(path: string, generation: number): Promise<boolean> {
 
 /** A path that is in no store. */
 const nowhere = `/nix/store/${"z".repeat(32)}-nowhere`;
+
+/** Starts the program, for which the cache is still paused, and brings it back. */
+async function startResumed(): Promise<void> {
+  home.start();
+  const resume = (): Promise<boolean> =>
+    home.command("resume").then(
+      () => true,
+      () => false,
+    );
+  await eventually("it runs", resume, 10_000);
+}
 
 /** Brings the cache back, and returns each URL that was listed from then until a moment after the first. */
 async function resumed(): Promise<string[]> {
@@ -98,7 +110,7 @@ test("a restart forgets neither the URL nor what was denied, even when the progr
   await home.command("pause");
   expect(await knows(first, 0)).toBe(false);
   await home.stop();
-  home.start();
+  await startResumed();
   expect(await home.untilListed()).toBe(urlOf(1));
 
   await home.command("pause");
@@ -107,7 +119,7 @@ test("a restart forgets neither the URL nor what was denied, even when the progr
     (await readFile(home.generationFile, "utf8")).includes(second.slice(11, 43));
   await eventually("the denial is saved", saved, 15_000);
   await home.stop("SIGKILL");
-  home.start();
+  await startResumed();
   expect(await home.untilListed()).toBe(urlOf(2));
 });
 
@@ -119,7 +131,7 @@ test("a damaged record is said to be one, and begun anew; where there can be non
   expect(home.log()).toContain("starting anew");
 
   await home.stop();
-  const folder = home.generationFile.replace(/\/[^/]*$/, "");
+  const folder = dirname(home.generationFile);
   await rm(folder, { recursive: true });
   await writeFile(folder, "not a folder");
   home.start();
