@@ -1,32 +1,44 @@
 // `npm test`: sets up what the tests need, runs every test, and ends with one line that counts them.
-import { spawnSync } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { spawn, spawnSync } from "node:child_process";
+import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
 
 const root = path.dirname(import.meta.dirname);
 const isRoot = process.getuid?.() === 0;
 
-function run(command, args, options = {}) {
-  const result = spawnSync(command, args, { cwd: root, stdio: "inherit", ...options });
-  if (result.error) throw result.error;
-  return result.status ?? 1;
+function mustRun(command, args) {
+  const { error, status } = spawnSync(command, args, { cwd: root, stdio: "inherit" });
+  if (error) throw error;
+  if (status === 0) return;
+  console.error(`npm test: ${command} ${args.join(" ")} failed with exit code ${status}`);
+  process.exit(1);
 }
 
-function mustRun(command, args) {
-  const status = run(command, args);
-  if (status !== 0) {
-    console.error(`npm test: ${command} ${args.join(" ")} failed with exit code ${status}`);
-    process.exit(1);
+/** Runs one of vitest's projects; its output goes to `out`. Resolves to how many tests passed and failed. */
+async function runProject(project, folder, out) {
+  const report = path.join(folder, `${project}.json`);
+  const vitest = path.join(root, "node_modules", "vitest", "vitest.mjs");
+  const flags = ["--reporter=default", "--reporter=json", `--outputFile.json=${report}`];
+  const args = [vitest, "run", "--project", project, ...flags, ...process.argv.slice(2)];
+  const child = spawn(process.execPath, args, { cwd: root, stdio: ["ignore", out, out] });
+  const status = await new Promise((resolve, reject) => {
+    child.on("error", reject);
+    child.on("close", resolve);
+  });
+  try {
+    const { numPassedTests: passed, numFailedTests } = JSON.parse(readFileSync(report, "utf8"));
+    // A suite that could not even start counts as one failure.
+    return { passed, failed: status !== 0 && numFailedTests === 0 ? 1 : numFailedTests };
+  } catch {
+    return { passed: 0, failed: 1 };
   }
 }
 
 mustRun(process.execPath, ["scripts/setup.mjs"]);
-const projects = ["unit"];
 if (isRoot) {
   mustRun("bash", ["scripts/install-packages.sh"]);
   mustRun("bash", ["scripts/fetch-nix.sh", "trixie", "forky"]);
-  projects.push("integration", "lab");
 } else {
   console.log(
     "npm test: not root, so only the unit tests run. The others start sshd, nix-daemon and whole machines in\n" +
@@ -35,29 +47,20 @@ if (isRoot) {
 }
 
 const folder = mkdtempSync(path.join(os.tmpdir(), "nix-tether-test-"));
-let passed = 0;
-let failed = 0;
 try {
-  for (const project of projects) {
-    const report = path.join(folder, `${project}.json`);
-    const vitest = path.join(root, "node_modules", "vitest", "vitest.mjs");
-    const flags = ["--reporter=default", "--reporter=json", `--outputFile.json=${report}`];
-    const status = run(process.execPath, [
-      vitest,
-      "run",
-      "--project",
-      project,
-      ...flags,
-      ...process.argv.slice(2),
-    ]);
-    const counts = JSON.parse(readFileSync(report, "utf8"));
-    passed += counts.numPassedTests;
-    failed += counts.numFailedTests;
-    // A suite that could not even start counts as one failure.
-    if (status !== 0 && counts.numFailedTests === 0) failed += 1;
+  const results = [await runProject("unit", folder, "inherit")];
+  if (isRoot) {
+    // These mostly wait, for machines to boot and links to be found dead, so they run side by side.
+    const log = path.join(folder, "integration.log");
+    const fd = openSync(log, "w");
+    const integration = runProject("integration", folder, fd).finally(() => closeSync(fd));
+    results.push(await runProject("lab", folder, "inherit"), await integration);
+    process.stdout.write(readFileSync(log));
   }
+  const sum = (key) => results.reduce((total, result) => total + result[key], 0);
+  const [passed, failed] = [sum("passed"), sum("failed")];
+  console.log(`${passed} passed, ${failed} failed`);
+  process.exitCode = failed === 0 && passed > 0 ? 0 : 1;
 } finally {
   rmSync(folder, { recursive: true, force: true });
 }
-console.log(`${passed} passed, ${failed} failed`);
-process.exit(failed === 0 && passed > 0 ? 0 : 1);
