@@ -101,13 +101,14 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
     log,
   });
   const { port } = config.gateway;
-  const urlOf = (name: string, generation: number): string => {
+  const urlOf = (name: string, generation?: number): string => {
     const { priority, trusted } = config.caches[name] as CacheConfig;
     return cacheUrl({ port, name, generation, priority, trusted });
   };
   const allGenerations = Array.from({ length: generationCount }, (_, generation) => generation);
   const permissions = createUrlPermissions({
     urls: new Map(names.map((name) => [name, allGenerations.map((one) => urlOf(name, one))])),
+    bareUrls: new Map(names.map((name) => [name, urlOf(name)])),
     generationOf: generations.current,
     ask: (urls) => askRefusedUrls(urls, env, log),
     onChanged: async () => controller?.post({ fact: { type: "tick" } }),
@@ -185,9 +186,11 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
 
   const [keysAllowed] = await Promise.all([mayWriteKeys(options), permissions.look()]);
   const entryOf = (name: string): OverrideEntry | null => {
-    if (!permissions.mayList(name)) return null;
+    const listable = permissions.listable(name);
+    if (listable === null) return null;
     const keys = config.caches[name]?.["public-keys"] ?? [];
-    return { name, url: urlOf(name, generations.current(name)), publicKeys: keysAllowed ? keys : [] };
+    const url = listable === "bare" ? urlOf(name) : urlOf(name, generations.current(name));
+    return { name, url, publicKeys: keysAllowed ? keys : [] };
   };
   const { pausedFile } = dirs;
   const paused = readPaused(pausedFile, names, log);

@@ -77,12 +77,12 @@ export function overrideText(entries: readonly OverrideEntry[]): string {
 export interface CacheUrlParts {
   readonly port: number;
   readonly name: string;
-  readonly generation: number;
+  readonly generation?: number | undefined;
 }
 
-/** `http://127.0.0.1:PORT/NAME/GEN`: the key under which Nix remembers answers. */
+/** `http://127.0.0.1:PORT/NAME[/GEN]`: the key under which Nix remembers answers. */
 export function bareCacheUrl({ port, name, generation }: CacheUrlParts): string {
-  return `http://127.0.0.1:${port}/${name}/${generation}`;
+  return `http://127.0.0.1:${port}/${name}${generation === undefined ? "" : `/${generation}`}`;
 }
 
 /** The URL as it is listed: with `?priority=N`, and `&trusted=true` where unsigned paths are accepted. */

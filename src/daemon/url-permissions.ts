@@ -14,6 +14,8 @@ const patienceMs = 1_500;
 export interface UrlPermissionsDeps {
   /** Each cache's URLs as they are listed, by their generation. */
   readonly urls: ReadonlyMap<string, readonly string[]>;
+  /** Each cache's URL without a generation: root may have allowed nothing else. */
+  readonly bareUrls: ReadonlyMap<string, string>;
   readonly generationOf: (cache: string) => number;
   /** See `askRefusedUrls`. */
   readonly ask: (urls: readonly string[]) => Promise<ReadonlySet<string> | null>;
@@ -23,8 +25,11 @@ export interface UrlPermissionsDeps {
 }
 
 export interface UrlPermissions {
-  /** Whether the URL that is the cache's at present may be listed; true as long as nothing is known. */
-  mayList(cache: string): boolean;
+  /**
+   * Which of the cache's URLs may be listed: its present one, as long as nothing is known; else the one without a
+   * generation, under which Nix may remember what was denied; or none.
+   */
+  listable(cache: string): "present" | "bare" | null;
   /** The generations that Nix would ignore. */
   refused(cache: string): ReadonlySet<number>;
   /** Raises or clears the warnings, for what is known and the generations of this moment. */
@@ -40,25 +45,35 @@ export interface UrlPermissions {
 
 export function createUrlPermissions(deps: UrlPermissionsDeps): UrlPermissions {
   const { urls, warnings } = deps;
-  const all = [...urls.values()].flat();
+  const all = [...urls.values(), ...deps.bareUrls.values()].flat();
   let refusedUrls: ReadonlySet<string> = new Set();
   let looking: Promise<void> | null = null;
   let lookedAt = -Infinity;
 
   const refused = (cache: string): ReadonlySet<number> =>
     new Set((urls.get(cache) ?? []).flatMap((url, generation) => (refusedUrls.has(url) ? [generation] : [])));
-  const mayList = (cache: string): boolean => !refused(cache).has(deps.generationOf(cache));
+  const listable = (cache: string): "present" | "bare" | null => {
+    if (!refused(cache).has(deps.generationOf(cache))) return "present";
+    return refusedUrls.has(deps.bareUrls.get(cache) ?? "") ? null : "bare";
+  };
 
   const warn = (): void => {
     for (const [cache, ring] of urls) {
       const missing = refused(cache);
-      const listable = mayList(cache);
+      const listed = listable(cache);
       const set = (code: string, text: string | null): void =>
         text === null ? warnings.clear(code, cache) : warnings.raise(code, cache, text);
       const advice = adviceForRoot(ring, missing);
-      set("url-not-allowed", listable ? null : `Nix would ignore its URL, so it is not listed. ${advice}`);
-      const some = `Nix takes only ${ring.length - missing.size} of its ${ring.length} URLs. ${advice}`;
-      set("urls-missing", listable && missing.size > 0 ? some : null);
+      set(
+        "url-not-allowed",
+        listed !== null ? null : `Nix would ignore its URL, so it is not listed. ${advice}`,
+      );
+      const taken = ring.length - missing.size;
+      const few =
+        taken === 0
+          ? "Nix takes only its URL without a number, and under one URL it remembers for an hour what was not there."
+          : `Nix takes only ${taken} of its ${ring.length} URLs.`;
+      set("urls-missing", listed !== null && missing.size > 0 ? `${few} ${advice}` : null);
     }
   };
 
@@ -80,7 +95,7 @@ export function createUrlPermissions(deps: UrlPermissionsDeps): UrlPermissions {
     return looking;
   };
   return {
-    mayList,
+    listable,
     refused,
     warn,
     look,

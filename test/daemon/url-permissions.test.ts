@@ -4,6 +4,8 @@ import { createWarnings } from "../../src/daemon/warnings.js";
 import { silentLog } from "../support/silent-log.js";
 
 const ring = Array.from({ length: 16 }, (_, n) => `http://127.0.0.1:37515/pi/${n}?priority=30`);
+const bare = "http://127.0.0.1:37515/pi?priority=30";
+const everything = [...ring, bare];
 const without = (...allowed: number[]): string[] => ring.filter((_, n) => !allowed.includes(n));
 
 beforeEach(() => {
@@ -21,9 +23,10 @@ function setUp() {
   let changes = 0;
   const permissions = createUrlPermissions({
     urls: new Map([["pi", ring]]),
+    bareUrls: new Map([["pi", bare]]),
     generationOf: () => at.generation,
     ask: (urls) => {
-      expect(urls).toEqual(ring);
+      expect(urls).toEqual(everything);
       nix.asked += 1;
       return Promise.resolve(nix.refuses === null ? null : new Set(nix.refuses));
     },
@@ -42,10 +45,10 @@ test("a cache may be listed until Nix is known to ignore its URL, and root is to
   const { nix, permissions, warnings, look, told, changes } = setUp();
   nix.refuses = null;
   await look();
-  expect([permissions.mayList("pi"), told(), changes()]).toEqual([true, [], 0]);
-  nix.refuses = ring;
+  expect([permissions.listable("pi"), told(), changes()]).toEqual(["present", [], 0]);
+  nix.refuses = everything;
   await look();
-  expect([permissions.mayList("pi"), told(), changes()]).toEqual([false, ["url-not-allowed"], 1]);
+  expect([permissions.listable("pi"), told(), changes()]).toEqual([null, ["url-not-allowed"], 1]);
   expect(warnings.list()[0]?.text).toContain(
     '`for n in $(seq 0 15); do echo "extra-trusted-substituters = http://127.0.0.1:37515/pi/$n?priority=30"; done | ' +
       "sudo tee -a /etc/nix/nix.conf; sudo systemctl restart nix-daemon`",
@@ -53,18 +56,18 @@ test("a cache may be listed until Nix is known to ignore its URL, and root is to
   // While root does so, the nix-daemon is away for a moment.
   nix.refuses = null;
   await look();
-  expect([permissions.mayList("pi"), told(), changes()]).toEqual([false, ["url-not-allowed"], 1]);
+  expect([permissions.listable("pi"), told(), changes()]).toEqual([null, ["url-not-allowed"], 1]);
   nix.refuses = [];
   await look();
-  expect([permissions.mayList("pi"), told(), changes()]).toEqual([true, [], 2]);
+  expect([permissions.listable("pi"), told(), changes()]).toEqual(["present", [], 2]);
 });
 
 test("what is missing of the ring is named while the present one may be listed", async () => {
   const { nix, at, permissions, warnings, look, told } = setUp();
-  nix.refuses = without(0, 3);
+  nix.refuses = [...without(0, 3), bare];
   await look();
-  expect([permissions.mayList("pi"), permissions.refused("pi").size, told()]).toEqual([
-    true,
+  expect([permissions.listable("pi"), permissions.refused("pi").size, told()]).toEqual([
+    "present",
     14,
     ["urls-missing"],
   ]);
@@ -73,7 +76,15 @@ test("what is missing of the ring is named while the present one may be listed",
   );
   at.generation = 1;
   permissions.warn();
-  expect([permissions.mayList("pi"), told()]).toEqual([false, ["url-not-allowed"]]);
+  expect([permissions.listable("pi"), told()]).toEqual([null, ["url-not-allowed"]]);
+});
+
+test("where root has allowed nothing but the URL without a generation, that one is listed", async () => {
+  const { nix, permissions, warnings, look, told } = setUp();
+  nix.refuses = ring;
+  await look();
+  expect([permissions.listable("pi"), told()]).toEqual(["bare", ["urls-missing"]]);
+  expect(warnings.list()[0]?.text).toContain("only its URL without a number");
 });
 
 test("Nix is asked again only where it refuses something, and not all the time", async () => {
@@ -82,7 +93,7 @@ test("Nix is asked again only where it refuses something, and not all the time",
   await vi.advanceTimersByTimeAsync(60_000);
   await permissions.lookAgain();
   expect(nix.asked).toBe(1);
-  nix.refuses = ring;
+  nix.refuses = everything;
   await look();
   expect(nix.asked).toBe(2);
   // Too soon.
