@@ -10,6 +10,7 @@ import type {
   StatusReport,
   Warning,
 } from "../control/messages.js";
+import { unknownCache } from "../control/unknown-cache.js";
 import type { Gateway } from "../gateway/gateway.js";
 import type { Controller, States } from "./controller.js";
 import { bareCacheUrl } from "./override-file.js";
@@ -27,6 +28,8 @@ export interface AnswerDeps {
   /** Null where nothing is uploaded. */
   readonly uploads: Uploads | null;
   readonly generationOf: (cache: string) => number;
+  /** See `UrlPermissions.listable`. */
+  readonly listable: (cache: string) => "present" | "bare" | null;
   /** Looks again at what a person may have mended by now. Bounded; never rejects. */
   readonly lookAgain: () => Promise<void>;
   /** The warnings that stand at this moment, beyond those that a state tells. */
@@ -50,10 +53,7 @@ export function createAnswerer(deps: AnswerDeps): (request: ControlRequest) => P
     if (request.command !== "status") {
       const { command, cache } = request;
       const names = [...tethers.keys()];
-      if (cache !== null && !tethers.has(cache)) {
-        const message = `no cache named ${cache}; there are: ${names.join(", ") || "none"}`;
-        return { ok: false, code: "unknown-cache", message };
-      }
+      if (cache !== null && !tethers.has(cache)) throw unknownCache(cache, names);
       const chosen = cache === null ? names : [cache];
       await Promise.all(chosen.map((name) => controller.post({ cache: name, fact: { type: command } })));
     }
@@ -92,7 +92,11 @@ function report(deps: AnswerDeps, states: States): StatusReport {
       trusted: deps.config.caches[name]?.trusted ?? false,
       link: deps.tethers.get(name)?.link() ?? null,
       listed: listed.includes(name),
-      url: bareCacheUrl({ port: deps.config.gateway.port, name, generation }),
+      url: bareCacheUrl({
+        port: deps.config.gateway.port,
+        name,
+        generation: deps.listable(name) === "bare" ? undefined : generation,
+      }),
       generation,
       socket: deps.dirs.cacheSocket(name),
       stats: deps.gateway.stats(name),

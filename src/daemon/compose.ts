@@ -214,6 +214,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
     tethers,
     uploads,
     generationOf: generations.current,
+    listable: permissions.listable,
     lookAgain: permissions.lookAgain,
     warnings: () => {
       checkInclude(options, warnings);

@@ -65,6 +65,7 @@ extra-trusted-public-keys = pi-1:AAAA shared-1:CCCC
 test("a cache's URL", () => {
   const parts = { port: 37515, name: "pi", generation: 0 };
   expect(bareCacheUrl(parts)).toBe("http://127.0.0.1:37515/pi/0");
+  expect(bareCacheUrl({ ...parts, generation: undefined })).toBe("http://127.0.0.1:37515/pi");
   expect(cacheUrl({ ...parts, priority: 30, trusted: false })).toBe(
     "http://127.0.0.1:37515/pi/0?priority=30",
   );
