@@ -29,7 +29,7 @@ export async function askQueue(context: CliContext, request: QueueRequest): Prom
   let answer: QueueAnswer | null = null;
   for (const piece of pieces) {
     const reply = await askDaemon(controlSocket, piece, { timeoutMs });
-    if (!reply.ok) throw new TetherError(reply.code, reply.message);
+    if (!reply.ok) throw new TetherError(reply.code, reply.message, { remedy: reply.remedy });
     answer = { queue: reply.queue ?? [], status: reply.status };
   }
   if (answer === null) throw new TetherError("usage", "say which paths");

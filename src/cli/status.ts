@@ -4,8 +4,8 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { resolveDirs } from "../config/dirs.js";
 import { askDaemon } from "../control/client.js";
 import type { StatusReport } from "../control/messages.js";
+import { unknownCache } from "../control/unknown-cache.js";
 import { TetherError } from "../util/errors.js";
-import { nearest } from "../util/suggest.js";
 import { appearance, type CliContext } from "./context.js";
 import { exitCode, fail } from "./exit.js";
 import { statusText } from "./status-text.js";
@@ -40,7 +40,7 @@ export async function status(context: CliContext, args: StatusArguments): Promis
 /** The report that a request to the daemon was answered with. */
 export function reportOf(reply: Awaited<ReturnType<typeof askDaemon>>): StatusReport {
   if (reply.ok) return reply.status;
-  throw new TetherError(reply.code, reply.message);
+  throw new TetherError(reply.code, reply.message, { remedy: reply.remedy });
 }
 
 async function askStatus(controlSocket: string): Promise<StatusReport> {
@@ -113,11 +113,7 @@ function chosen(report: StatusReport, cache: string | undefined): string[] {
   const names = Object.keys(report.caches);
   if (cache === undefined) return names;
   if (names.includes(cache)) return [cache];
-  const meant = nearest(cache, names);
-  const hint = meant === undefined ? "" : `, did you mean ${meant}?`;
-  throw new TetherError("unknown-cache", `there is no cache named ${cache}${hint}`, {
-    remedy: names.length === 0 ? "No caches are configured." : `The caches are: ${names.join(", ")}`,
-  });
+  throw unknownCache(cache, names);
 }
 
 function codeFor(report: StatusReport, names: readonly string[]): number {

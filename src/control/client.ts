@@ -61,7 +61,9 @@ function parseReply(line: Line): ControlReply {
     throw failed("the daemon's answer is not JSON", error);
   }
   if (isObject(reply) && reply["ok"] === false && typeof reply["message"] === "string") {
-    return { ok: false, code: String(reply["code"]), message: reply["message"] };
+    const { remedy } = reply;
+    const error = { ok: false as const, code: String(reply["code"]), message: reply["message"] };
+    return typeof remedy === "string" ? { ...error, remedy } : error;
   }
   const status = isObject(reply) && reply["ok"] === true ? reply["status"] : undefined;
   if (!isObject(status) || !isObject(status["caches"])) throw failed("the daemon's answer makes no sense");

@@ -116,7 +116,8 @@ export type QueueRequest =
 
 /**
  * What the daemon answers: the report as it stands after the request, and what is in the queue where that was asked
- * about; or an error in words.
+ * about; or an error in words, with what to do about it.
  */
 export type ControlReply =
-  { ok: true; status: StatusReport; queue?: QueueItem[] } | { ok: false; code: string; message: string };
+  | { ok: true; status: StatusReport; queue?: QueueItem[] }
+  | { ok: false; code: string; message: string; remedy?: string };

@@ -120,7 +120,10 @@ async function answer(line: Line, { handle, log }: ControlServerOptions): Promis
   try {
     return await handle(parseRequest(line.text));
   } catch (error) {
-    if (error instanceof TetherError) return { ok: false, code: error.code, message: error.message };
+    if (error instanceof TetherError) {
+      const { code, message, remedy } = error;
+      return { ok: false, code, message, ...(remedy === undefined ? {} : { remedy }) };
+    }
     log.error({ err: error }, "a control request failed");
     return { ok: false, code: "internal", message: messageOf(error) };
   }

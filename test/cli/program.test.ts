@@ -151,12 +151,13 @@ describe("pause and resume", () => {
     await daemon(here, () => ({
       ok: false,
       code: "unknown-cache",
-      message: "no cache named x; there are: pi",
+      message: "there is no cache named x",
+      remedy: "The caches are: pi",
     }));
     expect(await here.run("pause", "x")).toEqual({
       code: 2,
       out: "",
-      err: "nix-tether: no cache named x; there are: pi\n",
+      err: "nix-tether: there is no cache named x\nThe caches are: pi\n",
     });
   });
 

@@ -199,12 +199,18 @@ describe("a conversation", () => {
   test("tells what a request failed of", async () => {
     const socketPath = newPath();
     await serve(socketPath, async ({ command }) => {
-      throw command === "pause" ? new TetherError("some-code", "in words") : new Error("a bug");
+      if (command === "status") throw new Error("a bug");
+      throw new TetherError("some-code", "in words", command === "pause" ? {} : { remedy: "Do this." });
     });
-    expect(await converse(socketPath, '{"command":"pause"}\n{"command":"status"}\n')).toEqual([
+    const remedied = { ok: false, code: "some-code", message: "in words", remedy: "Do this." };
+    expect(
+      await converse(socketPath, '{"command":"pause"}\n{"command":"resume"}\n{"command":"status"}\n'),
+    ).toEqual([
       { ok: false, code: "some-code", message: "in words" },
+      remedied,
       { ok: false, code: "internal", message: "a bug" },
     ]);
+    expect(await askDaemon(socketPath, { command: "resume", cache: null }, { timeoutMs })).toEqual(remedied);
   });
 
   test("survives clients that leave in the middle", async () => {

@@ -153,6 +153,11 @@ describe("with one cache in reach and one that is not", () => {
     expect(await Promise.all([code(), code("pi"), code("dead", "--quiet"), code("nas")])).toEqual([
       3, 0, 3, 2,
     ]);
+    const said = "nix-tether: there is no cache named daed, did you mean dead?\nThe caches are: dead, pi\n";
+    for (const command of ["status", "pause", "resume"]) {
+      const { code: ended, stderr } = await home.run(command, "daed");
+      expect([ended, stderr.slice(0, said.length)]).toEqual([2, said]);
+    }
     const silent = await fixture.home();
     expect(await silent.run("status")).toMatchObject({ code: 4, stdout: "" });
   });
