@@ -1,0 +1,81 @@
+// Uploads as they are meant: the hook runs as root's nix-daemon's, nobody is trusted, and what was built while the Pi was
+// away is there after its return.
+
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { eventually } from "../support/eventually.js";
+import { Lab, type NixVersion } from "./lab.js";
+import { Tether, onePi } from "./tether.js";
+
+const count = 20;
+const expression = `{ salt }: builtins.genList (n: derivation {
+  name = "sent-\${salt}-\${toString n}";
+  system = builtins.currentSystem;
+  builder = "/bin/sh";
+  args = [ "-c" "echo $name >$out" ];
+}) ${count}`;
+
+const config = `${onePi}
+[uploads]
+to = ["pi"]
+signing-key = "~/laptop.key"
+`;
+
+describe.each<NixVersion>(["2.8", "2.34"])("with Nix %s", (nix) => {
+  let lab: Lab;
+  let tether: Tether;
+
+  beforeAll(async () => {
+    lab = await Lab.up({ nix });
+    await lab.user(
+      "laptop",
+      "dev",
+      `cat >many.nix <<'NIX'\n${expression}\nNIX
+      nix-store --generate-binary-cache-key laptop-1 laptop.key laptop.pub; chmod 600 laptop.key`,
+    );
+    const { stdout: key } = await lab.user("laptop", "dev", "cat laptop.pub");
+    const restart = "systemctl stop nix-daemon.service; systemctl start nix-daemon.socket";
+    await lab.exec("pi", `echo "extra-trusted-public-keys = ${key.trim()}" >>/etc/nix/nix.conf; ${restart}`);
+    await lab.exec(
+      "laptop",
+      `mkdir -p /etc/nix-tether; echo "user = dev" >/etc/nix-tether/hook.conf
+      echo "post-build-hook = /opt/nix-tether/hooks/post-build-hook.sh" >>/etc/nix/nix.conf; ${restart}`,
+    );
+    tether = await Tether.install(lab, config);
+    await tether.waitListed(["pi"]);
+  });
+
+  afterAll(() => lab?.down());
+
+  beforeEach(() => tether.showLogOnFailure());
+
+  it(`brings ${count} builds to the Pi that were made while it was away, whatever was collected meanwhile`, async () => {
+    await lab.cable("pi", "down");
+    await tether.waitListed([]);
+    const { stdout } = await tether.shell("nix-build --no-out-link many.nix --argstr salt away");
+    const built = stdout.trim().split("\n");
+    expect(built).toHaveLength(count);
+    await eventually("all are queued", async () => (await tether.status()).uploads.waiting === count, 10_000);
+    await lab.exec("laptop", "nix-collect-garbage");
+    await tether.shell(`nix-store --check-validity ${built.join(" ")}`);
+    await lab.cable("pi", "up");
+    await eventually("all have arrived", async () => (await tether.status()).uploads.waiting === 0, 60_000);
+    expect(await tether.status()).toMatchObject({ uploads: { waiting: 0, uploaded: count, failed: 0 } });
+    await lab.exec("pi", `nix-store --verify-path ${built.join(" ")}`);
+    const { stdout: roots } = await tether.shell("ls -A ~/.local/state/nix-tether/spool/roots");
+    expect(roots).toBe("");
+    await lab.exec("laptop", "nix-collect-garbage");
+    const { stdout: left } = await lab.exec("laptop", "ls /nix/store");
+    expect(left).not.toMatch(/-sent-away-\d+$/m);
+  });
+
+  it("brings what was queued by hand, and says when it has arrived", async () => {
+    const expr = `builtins.toFile "by-hand" "${nix}"`;
+    const { stdout } = await tether.shell(
+      `path=$(nix-instantiate --eval --read-write-mode -E '${expr}' | tr -d '"')
+      echo $path; nix-tether enqueue --wait $path`,
+    );
+    const [path = "", said] = stdout.trim().split("\n");
+    expect(said).toBe("1 of 1 path uploaded");
+    await lab.exec("pi", `nix-store --verify-path ${path}`);
+  });
+});
