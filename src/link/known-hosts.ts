@@ -26,8 +26,10 @@ export function knownHostsNames(
   port: number,
 ): { exact: string; portless: string | null } {
   if (settings.hostKeyAlias !== null) return { exact: settings.hostKeyAlias, portless: null };
-  if (port === 22) return { exact: settings.hostname, portless: null };
-  return { exact: `[${settings.hostname}]:${port}`, portless: settings.hostname };
+  // ssh writes the whole of it in lower case, an address's scope too.
+  const name = settings.hostname.toLowerCase();
+  if (port === 22) return { exact: name, portless: null };
+  return { exact: `[${name}]:${port}`, portless: name };
 }
 
 /** The keys in what `ssh-keygen -F` prints: a `# Host … found` comment, then the line as it stands in the file. */

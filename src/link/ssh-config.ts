@@ -20,7 +20,7 @@ export interface LinkConfig {
 
 /** What ssh would do for this host, with the cache's own configuration laid over it. File names are absolute. */
 export interface SshSettings {
-  /** The name or address that discovery must look for, in lower case; known_hosts is searched for it too. */
+  /** The name or address that discovery must look for, in lower case but for the scope of an IPv6 address. */
   readonly hostname: string;
   readonly user: string;
   readonly port: number;
@@ -90,7 +90,8 @@ export function interpretSshConfig(
   refuseProxy(config.host, one("proxyjump"), "ProxyJump");
   refuseProxy(config.host, one("proxycommand"), "ProxyCommand");
   const local = userInfo();
-  const hostname = (one("hostname") ?? config.host).toLowerCase();
+  // A scope is the name of an interface, and capitals count in it.
+  const hostname = (one("hostname") ?? config.host).replace(/^[^%]*/, (name) => name.toLowerCase());
   const user = config.user ?? one("user") ?? local.username;
   const port = config.port ?? Number(one("port") ?? SSH_PORT);
   const hostKeyAlias = one("hostkeyalias");
@@ -108,7 +109,8 @@ export function interpretSshConfig(
   };
   const files = (list: readonly string[]): string[] =>
     list.filter((name) => name !== "" && name !== "none").map((name) => expandTokens(name, tokens));
-  const words = (key: string): string[] => files((one(key) ?? "").split(/\s+/));
+  // ssh -G prints names with spaces in them without quotes. A name begins with `/`, `~` or a notation for a folder.
+  const names = (key: string): string[] => files((one(key) ?? "").split(/\s+(?=[/~]|%d|\$\{)/));
   const own = (list: readonly string[]): string[] => list.map((name) => expandHome(name, tokens.home));
   return {
     hostname,
@@ -124,7 +126,7 @@ export function interpretSshConfig(
         : expandHome(config.identityAgent, tokens.home),
     hostKeyAlias: hostKeyAlias?.toLowerCase() ?? null,
     knownHostsFiles: own(
-      config.knownHosts ?? [...words("userknownhostsfile"), ...words("globalknownhostsfile")],
+      config.knownHosts ?? [...names("userknownhostsfile"), ...names("globalknownhostsfile")],
     ),
     revokedHostKeys: files([one("revokedhostkeys") ?? "none"])[0] ?? null,
     sshConfigRead: text !== null,

@@ -68,14 +68,14 @@ describe("accepted", () => {
 
   test("the alias and the files of ssh_config", async () => {
     const sshd = await fixture.sshd();
-    const files = join(fixture.dir, "aliased");
+    const files = join(fixture.dir, "aliased, with spaces");
     await writeFile(files, sshd.knownHostsLine("x").replace(/^\S+/, "the-alias"));
     await fixture.sshConfig(
       "Host shortname",
       `  HostName ${HOST}`,
       `  Port ${sshd.port}`,
       "  HostKeyAlias the-alias",
-      `  UserKnownHostsFile /nonexistent ${files}`,
+      `  UserKnownHostsFile /nonexistent "${files}"`,
     );
     const link = await fixture.connect(sshd, { bare: true, config: { host: "shortname" } });
     expect(link.port).toBe(sshd.port);

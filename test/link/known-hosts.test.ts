@@ -36,6 +36,7 @@ test.each([
   ["pi.local", null, 22, { exact: "pi.local", portless: null }],
   ["pi.local", null, 2222, { exact: "[pi.local]:2222", portless: "pi.local" }],
   ["pi.local", "zed", 2222, { exact: "zed", portless: null }],
+  ["fe80::1%Eth0", null, 22, { exact: "fe80::1%eth0", portless: null }],
   ["2001:db8::1", null, 2222, { exact: "[2001:db8::1]:2222", portless: "2001:db8::1" }],
 ])("names for %s, alias %s, port %i", (hostname, hostKeyAlias, port, expected) => {
   expect(knownHostsNames({ hostname, hostKeyAlias }, port)).toEqual(expected);

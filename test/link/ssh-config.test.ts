@@ -82,6 +82,28 @@ describe("interpretSshConfig", () => {
     expect(settings.identityAgent).toBe(expected);
   });
 
+  test("files with spaces in their names, which ssh -G prints without quotes", () => {
+    const text = sshG(
+      "userknownhostsfile /home/ann/my keys/known hosts ~/more of them %d/.ssh/known_hosts ${HOME}/x",
+      "globalknownhostsfile /etc/ssh/ssh_known_hosts /etc/ssh/ssh_known_hosts2",
+    );
+    expect(interpretSshConfig(text, config, env).knownHostsFiles).toEqual([
+      "/home/ann/my keys/known hosts",
+      "/home/ann/more of them",
+      "/home/ann/.ssh/known_hosts",
+      "/home/ann/x",
+      "/etc/ssh/ssh_known_hosts",
+      "/etc/ssh/ssh_known_hosts2",
+    ]);
+  });
+
+  test.each([
+    ["FE80::AB%Eth0", "fe80::ab%Eth0"],
+    ["RaspberryPi.Local", "raspberrypi.local"],
+  ])("the host %s is looked for as %s", (hostname, expected) => {
+    expect(interpretSshConfig(`hostname ${hostname}\n`, config, env).hostname).toBe(expected);
+  });
+
   test("files called none are no files", () => {
     const text = sshG("identityfile none", "userknownhostsfile none", "revokedhostkeys none");
     expect(interpretSshConfig(text, config, env)).toMatchObject({
