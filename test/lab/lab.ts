@@ -9,6 +9,12 @@ import { delay, withDeadline } from "../../src/util/abort.js";
 
 const script = fileURLToPath(new URL("lab.sh", import.meta.url));
 
+/** How long another lab may go on before it is given up, in milliseconds: a bit more than lab.sh itself waits. */
+const turnMs = 660_000;
+
+/** How long both machines may take to come up, in milliseconds. */
+const upMs = 90_000;
+
 /** 2.8 is the system's own; the newer ones come from Debian's later suites. */
 export type NixVersion = "2.8" | "2.26" | "2.34";
 export type Host = "laptop" | "pi";
@@ -54,15 +60,19 @@ export class Lab {
     // The lab lives as long as our end of its stdin, so it also goes when this process is killed.
     const holder = spawn(script, ["hold", "--nix", options.nix], { stdio: ["pipe", "pipe", "pipe"] });
     const output = collect(holder);
-    const started = new Promise<void>((resolve, reject) => {
-      holder.stdout.on("data", () => {
-        if (output.stdout.includes("ready\n")) resolve();
+    const said = (word: string): Promise<void> =>
+      new Promise((resolve, reject) => {
+        const look = (): void => {
+          if (output.stdout.split("\n").includes(word)) resolve();
+        };
+        look();
+        holder.stdout.on("data", look);
+        holder.once("error", reject);
+        holder.once("close", () => reject(new Error(`the lab did not come up:\n${output.stderr}`)));
       });
-      holder.once("error", reject);
-      holder.once("close", () => reject(new Error(`the lab did not come up:\n${output.stderr}`)));
-    });
     try {
-      await withDeadline(started, 230_000, "bringing the lab up");
+      await withDeadline(said("locked"), turnMs, "waiting for another lab's end");
+      await withDeadline(said("ready"), upMs, "bringing the lab up");
     } catch (error) {
       holder.stdin.end();
       throw error;
