@@ -57,7 +57,7 @@ afterAll(async () => {
 
 test(
   `${losses} lost links and ${losses * requestsPerLoss} requests leave nothing behind`,
-  { timeout: long ? 1_800_000 : 90_000 },
+  { timeout: long ? 1_800_000 : 180_000 },
   async () => {
     onTestFailed(() => void process.stderr.write(home.log().slice(-4_000)));
     const { pid } = await home.command("status");
