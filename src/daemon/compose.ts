@@ -16,6 +16,7 @@ import { createDaemonUpstream } from "../upstream/daemon-upstream.js";
 import { handshakeDaemon } from "../upstream/handshake-daemon.js";
 import { TetherError, messageOf } from "../util/errors.js";
 import { createAnswerer } from "./answer.js";
+import { removeAwayMark, withDenialsWhileAway } from "./away-mark.js";
 import { createController, type Controller, type Posted } from "./controller.js";
 import { createEffects } from "./effects.js";
 import { takeGatewayPort } from "./gateway-port.js";
@@ -91,7 +92,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
   const post = (posted: Posted): void => void controller?.post(posted);
   const generations = createGenerations({
     caches: names,
-    saved: readGenerations(dirs.generationFile, log),
+    saved: withDenialsWhileAway(readGenerations(dirs.generationFile, log), names, dirs.awayMark),
     servesAny: (cache, hashParts, signal) => gateway.servesAny(cache, hashParts, signal),
     refused: (cache) => permissions.refused(cache),
     onMoved: (cache) => post({ cache, fact: { type: "relist" } }),
@@ -114,7 +115,11 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
     onChanged: async () => controller?.post({ fact: { type: "tick" } }),
     warnings,
   });
-  const saver = createSaver(() => writeGenerations(dirs.generationFile, generations.snapshot()), {
+  const saveGenerations = async (): Promise<void> => {
+    await writeGenerations(dirs.generationFile, generations.snapshot());
+    removeAwayMark(dirs.awayMark);
+  };
+  const saver = createSaver(saveGenerations, {
     soonMs: 1_000,
     everyMs: 10_000,
     onSaved: warnIf("state-unwritable", null),

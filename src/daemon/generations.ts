@@ -94,7 +94,7 @@ function createCache(name: string, saved: SavedGenerations, deps: GenerationsDep
     begin: () => {
       const { times } = deps;
       const begun = beginRechecks({
-        inDoubt: () => denials.standing(now()).length > 0,
+        inDoubt: () => denials.standing(now()).length > 0 || denials.overflowed(now()),
         ask: async ({ first, signal }) => {
           // What was given up for want of room can not be asked for: after an absence the worst is assumed.
           const there = await deps.servesAny(name, denials.standing(now()), signal);
