@@ -128,6 +128,7 @@ in
     systemd.user.services."nix-tether-away@" = {
       Unit = {
         Description = ''nix-tether: "not here"'';
+        PartOf = [ "nix-tether-away.socket" ];
         CollectMode = "inactive-or-failed";
       };
       Service = {
@@ -136,7 +137,8 @@ in
           ''while read -r header && [ $${#header} -gt 1 ]; do :; done;''
           "case $$path in"
           ''*/nix-cache-info) printf "HTTP/1.1 200 OK\\r\\nContent-Length: 51\\r\\n\\r\\nStoreDir: /nix/store\\nWantMassQuery: 1\\nPriority: 30\\n" ;;''
-          ''*) printf "HTTP/1.1 404 Not Found\\r\\nContent-Length: 0\\r\\n\\r\\n" ;;''
+          ''*) true 2>/dev/null >"$${XDG_STATE_HOME:-$$HOME/.local/state}/nix-tether/denied-while-away";''
+          ''printf "HTTP/1.1 404 Not Found\\r\\nContent-Length: 0\\r\\n\\r\\n" ;;''
           "esac; done'"
         ];
         StandardInput = "socket";
@@ -174,7 +176,7 @@ in
         RestartPreventExitStatus = "2 5 127";
         RestartSec = "500ms";
         TimeoutStartSec = "15s";
-        WatchdogSec = "2min";
+        WatchdogSec = "1min";
         WatchdogSignal = "SIGKILL";
         TimeoutStopSec = "20s";
         RuntimeDirectory = "nix-tether";
