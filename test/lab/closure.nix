@@ -46,6 +46,30 @@ in
     ];
   };
 
+  # Ten paths of 8 MB and one that refers to them: a fetch that takes a while, of which each path is soon built.
+  parts = derivation {
+    name = "parts-${salt}";
+    system = builtins.currentSystem;
+    builder = "/bin/sh";
+    args = [
+      "-c"
+      "echo $parts >$out"
+    ];
+    parts = builtins.genList (
+      n:
+      derivation {
+        name = "part-${salt}-${toString n}";
+        system = builtins.currentSystem;
+        builder = "/bin/busybox";
+        args = [
+          "sh"
+          "-c"
+          "/bin/busybox dd if=/dev/urandom of=$out bs=1M count=8"
+        ];
+      }
+    ) 10;
+  };
+
   # One small path.
   one = derivation {
     name = "one-${salt}";

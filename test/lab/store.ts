@@ -4,8 +4,8 @@ import type { Host, Lab } from "./lab.js";
 
 const users = { laptop: "dev", pi: "pi" } as const;
 
-/** A derivation of closure.nix: 300 small paths, one path of 300 MB, one small path. */
-export type Sample = "many" | "big" | "one";
+/** A derivation of closure.nix: 300 small paths, one path of 300 MB, ten of 8 MB, one small path. */
+export type Sample = "many" | "big" | "parts" | "one";
 
 export interface Built {
   readonly path: string;
