@@ -237,7 +237,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
       return;
     }
     // Multicast memberships do not survive a change of interfaces.
-    if (event.type === "wake" || event.changed) discovery.refresh({ force: true });
+    discovery.refresh({ force: event.type === "wake" || event.moved });
     post({ fact: event });
   };
   const netmon = startNetmon({ log, onEvent: onNetmon });

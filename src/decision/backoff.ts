@@ -36,8 +36,8 @@ const schedules: Readonly<Record<string, Schedule>> = {
   "ssh-keygen-missing": refused,
 };
 
-/** After a refusal, milliseconds until what multicast says of the machine is followed: mischief may say it all day. */
-export const newsPause = 5_000;
+/** After a refusal, milliseconds until small signs are followed: mischief may make them all day. */
+export const signPause = 5_000;
 
 /** Whether the far side refused us, so that it must not be asked often. */
 export function isRefusal(code: Failure["code"]): boolean {

@@ -2,7 +2,7 @@
 
 import type { NetworkState } from "../sources/netmon.js";
 import type { CacheEvent, Connection, Fact, Failure } from "../sources/event.js";
-import { isRefusal, newsPause, retryDelay } from "./backoff.js";
+import { isRefusal, signPause, retryDelay } from "./backoff.js";
 import type { CacheState } from "./state.js";
 
 type Online = Extract<CacheState, { name: "online" }>;
@@ -30,7 +30,7 @@ export function transition(state: CacheState, fact: Fact, moment: Moment): Cache
     case "wake":
       return onWake(state, moment);
     case "network":
-      return onNetwork(state, fact.state, fact.changed, moment);
+      return onNetwork(state, fact, moment);
     case "news":
       return onNews(state, fact, moment);
     case "due":
@@ -91,15 +91,21 @@ function onWake(state: CacheState, moment: Moment): CacheState {
   return state.name === "online" ? { ...state, doubt: "grave" } : lookAgain(state, "just woke up", moment);
 }
 
-function onNetwork(state: CacheState, network: NetworkState, changed: boolean, moment: Moment): CacheState {
+function onNetwork(
+  state: CacheState,
+  { state: network, moved }: Extract<Fact, { type: "network" }>,
+  moment: Moment,
+): CacheState {
   if (state.name === "paused" || isHeld(state)) return state;
-  if (state.name !== "online") {
-    // What is under way was begun in another network, if the network really differs: begin anew.
-    return changed || isResting(state) ? lookAgain(state, "the network changed", moment) : state;
+  if (state.name === "online") {
+    if (!carries(network, state.connection)) return lookNow(state, "the network went away", moment);
+    // Even where nothing seems to differ it may be another network.
+    return doubting(state);
   }
-  if (!carries(network, state.connection)) return lookNow(state, "the network went away", moment);
-  // Even where nothing seems to differ it may be another network.
-  return doubting(state);
+  // What is under way was begun in another network: begin anew.
+  if (moved) return lookAgain(state, "the network changed", moment);
+  if (!isResting(state)) return state;
+  return isRefused(state) ? lookSoon(state, moment) : lookAgain(state, "the network changed", moment);
 }
 
 function onNews(state: CacheState, fact: Extract<Fact, { type: "news" }>, moment: Moment): CacheState {
@@ -109,9 +115,7 @@ function onNews(state: CacheState, fact: Extract<Fact, { type: "news" }>, moment
     return fact.kind === "announced" && stillThere ? state : doubting(state);
   }
   if (fact.kind === "goodbye" || !isResting(state)) return state;
-  return state.name === "waiting" && isRefusal(state.failure.code)
-    ? lookSoon(state, moment)
-    : lookAgain(state, "it announced itself", moment);
+  return isRefused(state) ? lookSoon(state, moment) : lookAgain(state, "it announced itself", moment);
 }
 
 /** The machine is asked whether it answers. */
@@ -119,12 +123,16 @@ function doubting(state: Online): CacheState {
   return state.doubt === "none" ? { ...state, doubt: "mild" } : state;
 }
 
+function isRefused(state: CacheState): state is Waiting {
+  return state.name === "waiting" && isRefusal(state.failure.code);
+}
+
 /**
- * A stranger that uses the machine's name may announce itself as often as it likes, or the machine itself may have come:
- * a look, but not every time, and without forgetting the failures.
+ * For what may happen all day and mean little, such as a stranger that uses the machine's name and announces itself, or
+ * a container that starts: a look, but not every time, and without forgetting the failures.
  */
 function lookSoon(state: Waiting, moment: Moment): CacheState {
-  const at = state.failedAt + newsPause;
+  const at = state.failedAt + signPause;
   if (at <= moment.now) return startLook(state, moment);
   if (state.look.kind === "later" && state.look.at <= at) return state;
   return { ...state, look: { kind: "later", at } };

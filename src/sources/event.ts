@@ -43,7 +43,8 @@ export type HostEvent =
   | {
       readonly type: "network";
       readonly state: NetworkState;
-      readonly changed: boolean;
+      /** See `NetmonEvent`: addresses differ that are more than link-local. */
+      readonly moved: boolean;
       readonly cause: string;
     }
   | { readonly type: "sleep" }

@@ -7,7 +7,7 @@ import { createBurst, type Look } from "./netmon/burst.js";
 import { busServices, type Meaning, type ServiceName } from "./netmon/bus-services.js";
 import { watchBus, type ServicesCause } from "./netmon/bus-watch.js";
 import { type Clock, systemClock } from "./netmon/clock.js";
-import { type NetworkState, readNetworkState, sameNetwork } from "./netmon/network-state.js";
+import { type NetworkState, readNetworkState, sameNetwork, samePlace } from "./netmon/network-state.js";
 import { createSleepGuard } from "./netmon/sleep-guard.js";
 import { takeSleepLock } from "./netmon/sleep-lock.js";
 import { createSleepWatch } from "./netmon/sleep-watch.js";
@@ -21,12 +21,14 @@ const compareEvery = 2_000;
 export type NetmonEvent =
   /**
    * Look again: the network as it is now. `changed` says whether it differs from the last state told; where it
-   * does not, it may still be another network, or an address that has just become usable. `cause` is for the log.
+   * does not, it may still be another network, or an address that has just become usable. `moved` says whether
+   * addresses differ that are more than link-local. `cause` is for the log.
    */
   | {
       readonly type: "network";
       readonly state: NetworkState;
       readonly changed: boolean;
+      readonly moved: boolean;
       readonly cause: string;
     }
   /** The machine will sleep as soon as `done` is called, or 4 s later. `done` may be called more than once. */
@@ -84,8 +86,9 @@ export function startNetmon(deps: NetmonDeps): Netmon {
     const state = readNetworkState(sysClassNet);
     const changed = !sameNetwork(state, told);
     if (!changed && which === "during") return;
+    const moved = !samePlace(state, told);
     told = state;
-    emit({ type: "network", state, changed, cause });
+    emit({ type: "network", state, changed, moved, cause });
   };
 
   const burst = createBurst(clock, look);

@@ -13,10 +13,10 @@ const home: NetworkState = {
 };
 const unplugged: NetworkState = { interfaces: [{ name: "eth0", carrier: false, addresses: ["10.0.0.2"] }] };
 const elsewhere: NetworkState = { interfaces: [{ name: "wlan0", carrier: true, addresses: ["172.16.0.9"] }] };
-const network = (state: NetworkState, changed = true): Fact => ({
+const network = (state: NetworkState, moved = true): Fact => ({
   type: "network",
   state,
-  changed,
+  moved,
   cause: "test",
 });
 const failure = { code: "unreachable", text: "connection refused", remedy: undefined };
@@ -121,8 +121,8 @@ describe("a network event", () => {
 
   it.each([true, false])(
     "asks whether it still answers, whether something else changed or not (%s)",
-    (changed) => {
-      const state = transition(online(), network(home, changed), moment);
+    (moved) => {
+      const state = transition(online(), network(home, moved), moment);
       expect(desired(state)).toMatchObject({ link: 1, listed: true, probe: true });
       const alive = transition(state, { type: "probed", attempt: 1, alive: true }, moment);
       expect(desired(alive)).toMatchObject({ link: 1, probe: false });
@@ -240,6 +240,12 @@ describe("a stranger that uses the machine's name", () => {
     state = transition(state, { type: "failed", attempt: 2, failure: stranger }, at(5_000));
     expect(state).toMatchObject({ name: "waiting", tries: 2 });
     expect(desired(state).wakeAt).toBe(t0 + 5_000 + 30_000);
+  });
+
+  it("is looked at as seldom when only a container starts", () => {
+    const state = transition(refused(), network(home, false), at(100));
+    expect(desired(state)).toMatchObject({ attempt: null, wakeAt: t0 + 5_000 });
+    expect(transition(state, network(home, false), at(200))).toBe(state);
   });
 
   it("is forgotten in the next network", () => {

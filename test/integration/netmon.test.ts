@@ -122,7 +122,12 @@ test("without a bus, the comparison finds a new address and a pulled cable", asy
   await netmon.next(isWatching("interfaces"));
   await laptop.ip("address", "add", "10.79.1.2/24", "dev", device);
   const added = await netmon.next(hasAddress("10.79.1.2"));
-  expect(added).toMatchObject({ changed: true, cause: "interfaces" });
+  expect(added).toMatchObject({ changed: true, moved: true, cause: "interfaces" });
+  // As a container's start looks from outside.
+  await laptop.ip("link", "add", "vc0", "type", "veth", "peer", "name", "vc1");
+  for (const end of ["vc0", "vc1"]) await laptop.ip("link", "set", end, "up");
+  const hasVc0 = (line: Line): boolean => line.state?.interfaces.some((one) => one.name === "vc0") === true;
+  expect(await netmon.next(hasVc0)).toMatchObject({ changed: true, moved: false });
   await peer.ip("link", "set", device, "down");
   await netmon.next(hasCarrier(false));
   expect(await netmon.finish()).toBe(0);

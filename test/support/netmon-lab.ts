@@ -19,6 +19,7 @@ export interface Line {
   readonly at?: number;
   readonly cause?: string;
   readonly changed?: boolean;
+  readonly moved?: boolean;
   readonly pid?: number;
   readonly watching?: readonly string[];
   readonly state?: {

@@ -48,6 +48,22 @@ export function sameNetwork(one: NetworkState, other: NetworkState): boolean {
   );
 }
 
+/**
+ * Whether two states hold the same addresses beyond link-local ones, and so are the same place as far as anybody can
+ * tell. A container that starts or ends makes a difference between states, but none here.
+ */
+export function samePlace(one: NetworkState, other: NetworkState): boolean {
+  const left = placeOf(one);
+  const right = placeOf(other);
+  return left.length === right.length && left.every((address, index) => address === right[index]);
+}
+
+function placeOf({ interfaces }: NetworkState): string[] {
+  return interfaces.flatMap(({ name, addresses }) =>
+    addresses.filter((address) => !/^fe[89ab]/i.test(address)).map((address) => `${name} ${address}`),
+  );
+}
+
 function sameInterface(one: NetworkInterface, other: NetworkInterface | undefined): boolean {
   return (
     other !== undefined &&

@@ -6,6 +6,7 @@ import {
   type NetworkState,
   readNetworkState,
   sameNetwork,
+  samePlace,
 } from "../../../src/sources/netmon/network-state.js";
 
 let folder: string;
@@ -85,4 +86,32 @@ test.each<{ what: string; other: NetworkState; same: boolean }>([
   const one = state(["e", true, "10.0.0.1", "fe80::1"], ["w", false]);
   expect(sameNetwork(one, other)).toBe(same);
   expect(sameNetwork(other, one)).toBe(same);
+});
+
+test.each([
+  ["the same", [{ name: "eth0", carrier: true, addresses: ["10.0.0.2", "fe80::2"] }], true],
+  ["a link-local address comes late", [{ name: "eth0", carrier: true, addresses: ["10.0.0.2"] }], true],
+  [
+    "a container starts",
+    [
+      { name: "eth0", carrier: true, addresses: ["10.0.0.2", "fe80::2"] },
+      { name: "veth12", carrier: true, addresses: ["fe80::99"] },
+    ],
+    true,
+  ],
+  ["the cable is pulled", [{ name: "eth0", carrier: false, addresses: [] }], false],
+  ["another address", [{ name: "eth0", carrier: true, addresses: ["10.0.0.3", "fe80::2"] }], false],
+  [
+    "one more address",
+    [{ name: "eth0", carrier: true, addresses: ["10.0.0.2", "fd00::2", "fe80::2"] }],
+    false,
+  ],
+  [
+    "the same address elsewhere",
+    [{ name: "wlan0", carrier: true, addresses: ["10.0.0.2", "fe80::2"] }],
+    false,
+  ],
+])("the same place: %s", (_what, interfaces, same) => {
+  const before = { interfaces: [{ name: "eth0", carrier: true, addresses: ["10.0.0.2", "fe80::2"] }] };
+  expect(samePlace(before, { interfaces })).toBe(same);
 });
