@@ -94,6 +94,15 @@ describe("a machine on the same cable", () => {
     expect(result.endpoints).toContainEqual({ address: `${await linkLocal(pi, "eth0")}%eth0`, family: 6 });
   });
 
+  it("is found without IPv4, by a routed address from which it then answers", async () => {
+    await laptop.ip("-4", "address", "flush", "dev", "eth0");
+    await pi.ip("-4", "address", "flush", "dev", "eth0");
+    await pi.ip("address", "add", "fd77::1/64", "dev", "eth0", "nodad");
+    await avahi(pi, { hostname: "pi" });
+    const result = await lookUpAll(discovery(laptop), { host: "pi.local" }, 1);
+    expect(result.endpoints).toContainEqual({ address: "fd77::1", family: 6 });
+  });
+
   it("is answered again at once and afresh: silence after the machine has gone is silence", async () => {
     const daemon = await avahi(pi, { hostname: "pi" });
     const finder = discovery(laptop);

@@ -89,7 +89,9 @@ export function openMdnsSocket(link: MulticastLink, events: MdnsSocketEvents): M
   mdns.on("error", trouble("bind"));
   mdns.on("warning", trouble("read"));
   mdns.on("response", (packet: object, from: { readonly address: string }) => {
-    if (closing === undefined && link.hears(from.address)) events.onRecords(recordsOf(packet));
+    // A machine with a routed IPv6 address answers from that one, and it may be of a network that we know nothing of.
+    const isFromLink = (six && isGroupBound) || link.hears(from.address);
+    if (closing === undefined && isFromLink) events.onRecords(recordsOf(packet));
   });
 
   return {
@@ -110,10 +112,13 @@ export function openMdnsSocket(link: MulticastLink, events: MdnsSocketEvents): M
 
 /**
  * Bound to the group, a Linux socket hears multicast only: nobody beyond the link can reach it, and unicast
- * answers to another program on port 5353 stay that program's. Elsewhere such an address cannot be bound.
+ * answers to another program on port 5353 stay that program's. One for IPv6 hears its own interface only. Elsewhere
+ * such an address cannot be bound.
  */
+const isGroupBound = process.platform === "linux";
+
 function bindAddress(link: MulticastLink): string {
-  if (process.platform !== "linux") return link.family === 6 ? "::" : "0.0.0.0";
+  if (!isGroupBound) return link.family === 6 ? "::" : "0.0.0.0";
   return link.family === 6 ? `${GROUP[6]}%${link.name}` : GROUP[4];
 }
 

@@ -17,15 +17,19 @@ describe("createResolver", () => {
     const failing: SystemLookup = async () => {
       throw Object.assign(new Error("getaddrinfo ENOTFOUND pi"), { code: "ENOTFOUND" });
     };
-    await expect(createResolver(failing).resolve("pi", calm())).rejects.toMatchObject({ code: "ENOTFOUND" });
+    await expect(createResolver({ lookup: failing }).resolve("pi", calm())).rejects.toMatchObject({
+      code: "ENOTFOUND",
+    });
   });
 
   it("does not wait longer than its deadline for a resolver that hangs", async () => {
-    await expect(createResolver(never, 20).resolve("pi", calm())).rejects.toMatchObject({ code: "timeout" });
+    await expect(
+      createResolver({ lookup: never, deadlineMs: 20 }).resolve("pi", calm()),
+    ).rejects.toMatchObject({ code: "timeout" });
   });
 
   it("rejects with the reason when aborted, before or meanwhile", async () => {
-    const { resolve } = createResolver(never);
+    const { resolve } = createResolver({ lookup: never });
     await expect(resolve("pi", AbortSignal.abort(new Error("no more")))).rejects.toThrow("no more");
     const abort = new AbortController();
     const answer = resolve("pi", abort.signal);
@@ -36,10 +40,11 @@ describe("createResolver", () => {
   it("shares a question that hangs instead of asking again, and asks afresh after the answer", async () => {
     const asked: string[] = [];
     let answer: (found: { address: string; family: number }[]) => void = () => undefined;
-    const { resolve } = createResolver((name) => {
+    const lookup: SystemLookup = (name) => {
       asked.push(name);
       return new Promise((settle) => (answer = settle));
-    }, 20);
+    };
+    const { resolve } = createResolver({ lookup, deadlineMs: 20 });
     await expect(resolve("pi", calm())).rejects.toMatchObject({ code: "timeout" });
     const second = resolve("pi", calm());
     expect(asked).toEqual(["pi"]);
@@ -51,10 +56,8 @@ describe("createResolver", () => {
 
   it("asks anew in another network, where the old one's name server will never answer", async () => {
     const answers: ((found: { address: string; family: number }[]) => void)[] = [];
-    const { resolve, networkChanged } = createResolver(
-      () => new Promise((settle) => answers.push(settle)),
-      20,
-    );
+    const lookup: SystemLookup = () => new Promise((settle) => answers.push(settle));
+    const { resolve, networkChanged } = createResolver({ lookup, deadlineMs: 20 });
     await expect(resolve("pi", calm())).rejects.toMatchObject({ code: "timeout" });
     networkChanged();
     const second = resolve("pi", calm());
@@ -68,12 +71,28 @@ describe("createResolver", () => {
     expect(await third).toEqual([{ address: "10.0.0.2", family: 4 }]);
   });
 
+  it("asks anew while it waits when the name servers are told only then", async () => {
+    let servers = "of the café";
+    let asked = 0;
+    const lookup: SystemLookup = () => {
+      asked += 1;
+      const isHome = servers === "of home";
+      return isHome ? Promise.resolve([{ address: "10.0.0.1", family: 4 }]) : new Promise(() => undefined);
+    };
+    const { resolve } = createResolver({ lookup, deadlineMs: 2_000, servers: () => servers });
+    const answer = resolve("pi", calm());
+    setTimeout(() => (servers = "of home"), 50);
+    expect(await answer).toEqual([{ address: "10.0.0.1", family: 4 }]);
+    expect(asked).toBe(2);
+  });
+
   it("leaves a worker thread for others, however often the network changes", async () => {
     let asked = 0;
-    const { resolve, networkChanged } = createResolver(() => {
+    const lookup: SystemLookup = () => {
       asked += 1;
       return new Promise(() => undefined);
-    }, 5);
+    };
+    const { resolve, networkChanged } = createResolver({ lookup, deadlineMs: 5 });
     for (let n = 0; n < 6; n += 1) {
       await expect(resolve("pi", calm())).rejects.toMatchObject({ code: "timeout" });
       networkChanged();
