@@ -101,6 +101,7 @@ in
       Unit = {
         Description = "nix-tether gateway port";
         OnFailure = [ "nix-tether-away.socket" ];
+        StartLimitIntervalSec = 0;
       };
       Socket = {
         ListenStream = "127.0.0.1:${toString port}";
@@ -115,6 +116,7 @@ in
         Description = "nix-tether gateway port, while the daemon can not run";
         Conflicts = [ "nix-tether.socket" ];
         After = [ "nix-tether.socket" ];
+        StartLimitIntervalSec = 0;
       };
       Socket = {
         ListenStream = "127.0.0.1:${toString port}";
@@ -158,7 +160,6 @@ in
         After = [ "nix-tether.socket" ];
         StartLimitIntervalSec = "3min";
         StartLimitBurst = 10;
-        OnFailure = [ "nix-tether-away.socket" ];
         X-Restart-Triggers = [ "${config.xdg.configFile."nix-tether/config.toml".source}" ];
       };
       Service = {
