@@ -6,6 +6,8 @@ export default defineConfig({
       {
         test: {
           name: "unit",
+          // Some ask thousands of questions, and a machine may be slow.
+          testTimeout: 20_000,
           include: ["test/**/*.test.ts"],
           exclude: ["test/integration/**", "test/lab/**"],
         },
