@@ -200,7 +200,7 @@ function ssh(args: readonly string[]): Promise<unknown> {
 async function ended(child: ChildProcess): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null) return;
   const exit = once(child, "exit");
-  // ssh looks for a signal before it waits for input: one that comes in between is seen 15 s later.
+  // ssh looks for SIGTERM before it waits for input: one that comes in between is seen when that wait ends.
   child.kill("SIGKILL");
   await exit;
 }
