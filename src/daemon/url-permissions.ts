@@ -100,7 +100,9 @@ export function createUrlPermissions(deps: UrlPermissionsDeps): UrlPermissions {
     warn,
     look,
     lookAgain: async () => {
-      if (refusedUrls.size === 0 || restMs() > 0) return;
+      // Where the whole ring is taken, nobody misses the URL without a generation.
+      const missing = [...urls.keys()].some((cache) => refused(cache).size > 0);
+      if (!missing || restMs() > 0) return;
       await withDeadline(look(), patienceMs, "asking nix").catch(() => undefined);
     },
   };

@@ -89,6 +89,7 @@ test("where root has allowed nothing but the URL without a generation, that one 
 
 test("Nix is asked again only where it refuses something, and not all the time", async () => {
   const { nix, permissions, look } = setUp();
+  nix.refuses = [bare];
   await look();
   await vi.advanceTimersByTimeAsync(60_000);
   await permissions.lookAgain();
