@@ -5,7 +5,7 @@
 # usage: lab.sh up [--nix 2.8|2.26|2.34]     comes up and stays until "down"
 #        lab.sh hold [--nix VERSION]         the same in the foreground: prints "locked" when it is its turn, "ready" when
 #                                            both machines are up, and ends when stdin does
-#        lab.sh down                         takes everything away, also what a killed run left behind
+#        lab.sh down                         ends what "up" began, and takes away what a killed run left behind
 #        lab.sh exec HOST COMMAND...         as root in a machine
 #        lab.sh user HOST USER COMMAND...    as a user in a machine (laptop: dev, pi: pi)
 #        lab.sh cable HOST up|down           plugs or pulls that machine's cable at the switch
@@ -112,7 +112,7 @@ hold() {
   echo locked
   tear_down
   mkdir -p "$state"
-  echo $$ >"$state/holder.pid"
+  [ -z "${NIX_TETHER_LAB_STAYS:-}" ] || echo $$ >"$state/holder.pid"
   bring_up
   echo ready
   # Ends with whoever holds the other end of stdin, however it dies.
@@ -124,7 +124,7 @@ up() {
   ready=$(mktemp)
   # A pipe opened for reading and writing never ends: this lab stays until "down".
   mkfifo "$ready.in"
-  setsid "$0" hold "$@" <>"$ready.in" >"$ready" &
+  NIX_TETHER_LAB_STAYS=yes setsid "$0" hold "$@" <>"$ready.in" >"$ready" &
   holder=$!
   # It gives up by itself where the lock or a machine takes too long.
   until grep -qx ready "$ready" || ! kill -0 $holder 2>/dev/null; do sleep 0.05; done
@@ -141,7 +141,7 @@ down() {
     for i in $(seq 600); do kill -0 "$holder" 2>/dev/null || break; sleep 0.05; done
   fi
   exec 9>"$lock"
-  # Another lab that was quicker has taken away what was left.
+  # A lab that a test holds is not ours to end, and has taken away what was left.
   flock -n 9 || return 0
   tear_down
 }

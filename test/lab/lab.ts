@@ -123,7 +123,7 @@ export class Lab {
   }
 
   /** Plugs, pulls or moves a machine's cable at the switch: that machine loses its carrier, the others see nothing. */
-  async cable(host: Host | "stranger", state: Cable): Promise<void> {
+  async cable(host: Host | "stranger" | "wifi", state: Cable): Promise<void> {
     await finish(spawn(script, ["cable", host, state]), `cable ${host} ${state}`, {});
   }
 

@@ -1,6 +1,8 @@
 // Builds and fetches in the machines' stores, and reads from Nix's own words where a path came from.
 
+import { expect } from "vitest";
 import type { Host, Lab } from "./lab.js";
+import type { Tether } from "./tether.js";
 
 const users = { laptop: "dev", pi: "pi" } as const;
 
@@ -30,6 +32,14 @@ export async function realise(lab: Lab, path: string): Promise<Built> {
 export function copiedFrom(log: string, cache: string): Set<string> {
   const lines = log.matchAll(/copying path '([^']+)' from 'http:\/\/127\.0\.0\.1:37515\/([^/?']+)/g);
   return new Set([...lines].filter((line) => line[2] === cache).map((line) => line[1] ?? ""));
+}
+
+/** Builds one small path on the Pi and expects the laptop to fetch it from there. `salt` is not to be used twice. */
+export async function expectFetched(lab: Lab, tether: Tether, salt: string): Promise<void> {
+  await tether.waitListed(["pi"]);
+  const { path } = await build(lab, "pi", "one", salt);
+  const { log } = await build(lab, "laptop", "one", salt);
+  expect([...copiedFrom(log, "pi")]).toEqual([path]);
 }
 
 /** Every path of the closure with its hash, as that machine's database has it. */

@@ -1,4 +1,4 @@
-// Set-ups and surroundings that differ: a strict sshd, uploads, a second cache, sleep, a laptop without a system bus.
+// Set-ups and surroundings that differ: a strict sshd, uploads, a second cache, a laptop without a system bus.
 
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { Lab } from "./lab.js";
@@ -95,19 +95,6 @@ describe("a laptop and a Pi set up otherwise", () => {
       await announcing.stop();
       await tether.configure(onePi);
     }
-  });
-
-  it("unlists before the laptop sleeps, and lists after it has woken", async () => {
-    await lab.exec("laptop", "systemctl suspend");
-    const { changedAt } = await tether.waitListed([], 3_000);
-    const asleep = await lab.waitFor("the sleep", async () => {
-      const show = "systemctl show --timestamp=us -p ExecMainStartTimestamp --value systemd-suspend.service";
-      const { stdout } = await lab.exec("laptop", `date -d "$(${show})" +%s%N`);
-      return Number(stdout) / 1e6;
-    });
-    expect(changedAt).toBeLessThanOrEqual(asleep);
-    await tether.waitListed(["pi"]);
-    await fetchedFrom("pi", "awake");
   });
 
   it("does without a system bus", async () => {

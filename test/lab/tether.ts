@@ -55,6 +55,13 @@ export class Tether {
     await this.restart();
   }
 
+  /** Has the daemon look for the Pi under another name, which may be one of this ~/.ssh/config. */
+  async useHost(host: string, sshConfig = ""): Promise<void> {
+    await this.shell(`cat >~/.ssh/config <<'CONFIG'\n${sshConfig}\nCONFIG`);
+    await this.configure(onePi.replace("pi.local", host));
+    await this.waitListed(["pi"]);
+  }
+
   async restart(): Promise<void> {
     await this.shell("systemctl --user restart nix-tether.service");
   }
