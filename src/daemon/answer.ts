@@ -8,17 +8,19 @@ import type {
   QueueItem,
   QueueRequest,
   StatusReport,
-  Warning,
 } from "../control/messages.js";
 import { unknownCache } from "../control/unknown-cache.js";
 import type { Gateway } from "../gateway/gateway.js";
 import type { Controller, States } from "./controller.js";
+import type { Listing } from "./listing.js";
 import { bareCacheUrl } from "./override-file.js";
 import { statusReport, type CacheFacts } from "./status.js";
 import type { Tether } from "./tether.js";
 import type { Uploads } from "./uploads.js";
+import type { Warnings } from "./warnings.js";
 import { TetherError } from "../util/errors.js";
 
+/** What the answers are made of. */
 export interface AnswerDeps {
   readonly config: Config;
   readonly dirs: Dirs;
@@ -27,15 +29,8 @@ export interface AnswerDeps {
   readonly tethers: ReadonlyMap<string, Tether>;
   /** Null where nothing is uploaded. */
   readonly uploads: Uploads | null;
-  readonly generationOf: (cache: string) => number;
-  /** See `UrlPermissions.listable`. */
-  readonly listable: (cache: string) => "present" | "bare" | null;
-  /** Looks again at what a person may have mended by now. Bounded; never rejects. */
-  readonly lookAgain: () => Promise<void>;
-  /** The warnings that stand at this moment, beyond those that a state tells. */
-  readonly warnings: () => readonly Warning[];
-  /** The caches that the override names at this moment. */
-  readonly readListed: () => readonly string[];
+  readonly listing: Pick<Listing, "generations" | "permissions" | "readListed" | "warn">;
+  readonly warnings: Pick<Warnings, "list">;
   /** When the daemon started, in milliseconds since the epoch. */
   readonly since: number;
   readonly pid: number;
@@ -45,7 +40,10 @@ export interface AnswerDeps {
 export function createAnswerer(deps: AnswerDeps): (request: ControlRequest) => Promise<ControlReply> {
   const { controller, tethers } = deps;
   return async (request) => {
-    if (request.command === "status" || request.command === "resume") await deps.lookAgain();
+    if (request.command === "status" || request.command === "resume") {
+      // A person may have mended something by now.
+      await deps.listing.permissions.lookAgain();
+    }
     if (isAboutQueue(request)) {
       const queue = await askQueue(deps.uploads, request);
       return { ok: true, status: report(deps, controller.states()), queue };
@@ -82,10 +80,11 @@ async function askQueue(uploads: Uploads | null, request: QueueRequest): Promise
 const noUploads = { waiting: 0, uploaded: 0, failed: 0, targets: {} };
 
 function report(deps: AnswerDeps, states: States): StatusReport {
-  const listed = deps.readListed();
+  const { generations, permissions, readListed } = deps.listing;
+  const listed = readListed();
   const caches = new Map<string, CacheFacts>();
   for (const [name, state] of states) {
-    const generation = deps.generationOf(name);
+    const generation = generations.current(name);
     caches.set(name, {
       state,
       host: deps.config.caches[name]?.host ?? name,
@@ -95,7 +94,7 @@ function report(deps: AnswerDeps, states: States): StatusReport {
       url: bareCacheUrl({
         port: deps.config.gateway.port,
         name,
-        generation: deps.listable(name) === "bare" ? undefined : generation,
+        generation: permissions.listable(name) === "bare" ? undefined : generation,
       }),
       generation,
       socket: deps.dirs.cacheSocket(name),
@@ -105,5 +104,7 @@ function report(deps: AnswerDeps, states: States): StatusReport {
   const { pid, since } = deps;
   const overridePath = deps.dirs.overrideFile;
   const uploads = deps.uploads?.status() ?? noUploads;
-  return statusReport({ pid, since, caches, overridePath, listed, uploads, warnings: deps.warnings() });
+  deps.listing.warn();
+  const warnings = deps.warnings.list();
+  return statusReport({ pid, since, caches, overridePath, listed, uploads, warnings });
 }

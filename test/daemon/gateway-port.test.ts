@@ -1,6 +1,8 @@
 import { afterEach, beforeEach, expect, it, vi } from "vitest";
 import { takeGatewayPort } from "../../src/daemon/gateway-port.js";
+import { createWarnings } from "../../src/daemon/warnings.js";
 import { TetherError } from "../../src/util/errors.js";
+import { silentLog } from "../support/silent-log.js";
 
 beforeEach(() => void vi.useFakeTimers());
 afterEach(() => void vi.useRealTimers());
@@ -18,7 +20,14 @@ function gatewayThat(...ends: (TetherError | null)[]) {
   };
   const told: (string | null)[] = [];
   const onTried = (error: TetherError | null): void => void told.push(error?.code ?? null);
-  return { told, tries: () => tries, deps: { gateway: { listen }, on: { port: 1 }, onTried } };
+  const warnings = createWarnings({ log: silentLog, now: () => 0 });
+  const warned = (): string[] => warnings.list().map(({ code }) => code);
+  return {
+    told,
+    warned,
+    tries: () => tries,
+    deps: { gateway: { listen }, on: { port: 1 }, warnings, onTried },
+  };
 }
 
 it("takes a free port once", async () => {
@@ -29,13 +38,17 @@ it("takes a free port once", async () => {
 });
 
 it("goes on trying while somebody else has it, whoever that is", async () => {
-  const { told, deps } = gatewayThat(taken, held, taken, null);
+  const { told, warned, deps } = gatewayThat(taken, held, taken, null);
   await takeGatewayPort(deps);
   expect(told).toEqual([taken.code]);
-  await vi.advanceTimersByTimeAsync(60_000);
+  expect(warned()).toEqual([taken.code]);
+  await vi.advanceTimersByTimeAsync(30_000);
+  expect(warned()).toEqual([held.code]);
+  await vi.advanceTimersByTimeAsync(30_000);
   expect(told).toEqual([taken.code, held.code, taken.code]);
   await vi.advanceTimersByTimeAsync(120_000);
   expect(told.slice(3)).toEqual([null]);
+  expect(warned()).toEqual([]);
 });
 
 it("gives up at the start where systemd holds it for a daemon of its own", async () => {

@@ -1,0 +1,64 @@
+// The configured caches' tethers, each with what it needs of the rest.
+
+import type { Logger } from "pino";
+import type { CacheConfig, Config } from "../config/schema.js";
+import type { Dirs } from "../config/dirs.js";
+import { openForward } from "../forward/local-socket.js";
+import type { Gateway } from "../gateway/gateway.js";
+import type { SshLink } from "../link/link.js";
+import type { Discovery } from "../sources/discovery.js";
+import { readNetworkState } from "../sources/netmon/network-state.js";
+import { createDaemonUpstream } from "../upstream/daemon-upstream.js";
+import { handshakeDaemon } from "../upstream/handshake-daemon.js";
+import type { Upstream } from "../upstream/upstream.js";
+import type { Posted } from "./controller.js";
+import type { Listing } from "./listing.js";
+import { createTether, type Tether } from "./tether.js";
+import type { Uploads } from "./uploads.js";
+import type { Warnings } from "./warnings.js";
+
+export interface TethersDeps {
+  readonly config: Config;
+  readonly dirs: Dirs;
+  readonly env: NodeJS.ProcessEnv;
+  readonly discovery: Discovery;
+  readonly gateway: Gateway;
+  readonly listing: Pick<Listing, "begin">;
+  /** Null where nothing is uploaded. */
+  readonly uploads: Uploads | null;
+  readonly warnings: Warnings;
+  readonly post: (posted: Posted) => void;
+  readonly log: Logger;
+}
+
+/** By the caches' names. */
+export function createTethers(deps: TethersDeps): ReadonlyMap<string, Tether> {
+  const { config, dirs, env, discovery, gateway, listing, uploads, warnings, post, log } = deps;
+  const tetherOf = (name: string, cache: CacheConfig): Tether =>
+    createTether({
+      name,
+      config: cache,
+      gateway,
+      discovery,
+      env,
+      log,
+      openForward,
+      openUpstream: (link) => openUpstream(link, log),
+      beginRechecks: () => listing.begin(name),
+      uploads: uploads?.of(name) ?? null,
+      handshake: handshakeDaemon,
+      socketPath: dirs.cacheSocket(name),
+      post: (fact) => post({ cache: name, fact }),
+      warnForward: warnings.follow("forward-closed", name, "no socket for uploads: "),
+      now: Date.now,
+      network: readNetworkState,
+    });
+  return new Map(Object.entries(config.caches).map(([name, cache]) => [name, tetherOf(name, cache)]));
+}
+
+function openUpstream(link: SshLink, log: Logger): Upstream {
+  const openDaemon = (): ReturnType<SshLink["openDaemon"]> => link.openDaemon();
+  // sshd allows ten sessions on a connection (MaxSessions); lookups, probes and uploads need theirs.
+  const limits = link.transport === "stdio" ? { narConnections: 6 } : {};
+  return createDaemonUpstream({ openDaemon, exec: (command) => link.exec(command), limits, log });
+}
