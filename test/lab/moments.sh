@@ -134,7 +134,7 @@ measure() {
 
 # The lab lives as long as our end of its stdin.
 coproc LAB { "$lab" hold --nix "$version"; }
-read -r _ <&"${LAB[0]}"
+until [ "${word:-}" = ready ]; do read -r word <&"${LAB[0]}"; done
 set_up
 for each in $moments; do measure "$each"; done
 exec {LAB[1]}>&-
