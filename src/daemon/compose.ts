@@ -83,11 +83,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
 
   const warnUploads = (code: string, cache: string | null, problem: unknown): void =>
     warnings.follow(code, cache)(problem);
-  // Fetching goes on without.
-  const uploads = await openUploads({ ...common, warn: warnUploads }).catch((error: unknown) => {
-    warnUploads("spool-unwritable", null, error);
-    return null;
-  });
+  const uploads = await openUploads({ ...common, warn: warnUploads });
   // The machine may be a container that shares this computer's network: without another one, only loopback joins us.
   // It costs a socket, and with each lookup at most four packets that touch no cable; nothing is sent between lookups.
   // Whoever answers there must hold the host key as everywhere.

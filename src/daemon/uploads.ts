@@ -43,7 +43,7 @@ export interface UploadsOptions {
 /** Sizes asked for at a time: a list that a person reads. */
 const mostSizes = 1_000;
 
-/** Null where nothing is uploaded. @throws TetherError `spool-unwritable` */
+/** Null where nothing is uploaded. A spool that can not be used yet is one of the warnings, and is tried again. */
 export async function openUploads(options: UploadsOptions): Promise<Uploads | null> {
   const { config, dirs, env, log, warn } = options;
   const { to, "signing-key": keyFile = null } = config.uploads;
@@ -104,6 +104,7 @@ export async function openUploads(options: UploadsOptions): Promise<Uploads | nu
     },
     status: () => uploadsStatus(spool, uploaders),
     list: async () => {
+      await spool.load();
       const entries = spool.list();
       await learnSizes(entries);
       return entries.map((entry) => queueItem(entry, sizes.get(entry.path) ?? null, uploaders));

@@ -48,8 +48,9 @@ export function createGcRoots(options: GcRootsOptions): GcRoots {
 
   const heldLinks = async (): Promise<Map<string, string[]>> => {
     if (held === null) {
-      held = new Map();
-      for (const name of await readdir(folder)) await remember(held, name);
+      const found = new Map<string, string[]>();
+      for (const name of await readdir(folder)) await remember(found, name);
+      held = found;
     }
     return held;
   };

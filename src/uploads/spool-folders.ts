@@ -44,10 +44,10 @@ export async function orUnwritable<T>(dir: string, write: () => Promise<T>): Pro
   } catch (error) {
     throw new TetherError(
       "spool-unwritable",
-      `what waits for its upload can not be written down in ${dir}: ${messageOf(error)}`,
+      `what waits for its upload can not be kept in ${dir}: ${messageOf(error)}`,
       {
         remedy:
-          "Make room on that disk, and see to it that the folder belongs to you. Nothing is lost meanwhile.",
+          "Make room on that disk, and see to it that it is a folder of yours. What waits there is not lost.",
         cause: error,
       },
     );

@@ -42,16 +42,24 @@ export type SpoolTrouble = "spool-unwritable" | "upload-unprotected";
 /** Which paths a command is about. */
 export type Which = readonly string[] | "all";
 
-/** Every change is made one after the other, and is on disk when its promise resolves. */
+/**
+ * Every change is made one after the other, and is on disk when its promise resolves. Each rejects as `load` does where
+ * what is on disk could not be read yet.
+ */
 export interface Spool {
   /**
    * Absorbs what the hook has left. Resolves to what was not there before.
    * @throws TetherError `spool-unwritable`; what the hook has left stays where it is.
    */
   takeIn(): Promise<Entry[]>;
-  /** Takes in now and whenever the hook leaves something; calls `onNew` with what was not there before. */
+  /**
+   * Takes in now, whenever the hook leaves something, and again where that could not be done; calls `onNew` with what
+   * was not there before, or could not be read before.
+   */
   watch(onNew: (entries: readonly Entry[]) => void): { close(): Promise<void> };
-  /** As it stands, oldest first. */
+  /** Reads what is on disk, where that could not be done yet. @throws TetherError `spool-unwritable` */
+  load(): Promise<void>;
+  /** As it stands, oldest first; nothing where it could not be read yet. */
   list(): Entry[];
   /**
    * Queues paths and resolves to their entries; one that is not in the store is set aside at once, as `path-gone`.
@@ -73,19 +81,34 @@ export interface Spool {
 /** A file system may have no notification, and a notification may get lost; in milliseconds. */
 const rescanMs = 60_000;
 
-/** @throws TetherError `spool-unwritable` */
+/** Resolves also where the folder can not be used for now: that is told to `warn`, and tried again. */
 export async function openSpool(options: SpoolOptions): Promise<Spool> {
   const { dir, log, targets, roots, warn, now = Date.now } = options;
   const folders = spoolFolders(dir);
-  await makeFolders(folders);
   const moveAside = createMoveAside(folders.aside, log);
   const files = createEntryFiles(folders.entries, moveAside);
-  const entries = new Map((await files.load()).map((entry) => [entry.path, entry]));
+  const entries = new Map<string, Entry>();
   /** Those that were found to have a root. */
   const held = new Set<string>();
-  const inTurn = createSerial();
+  const oneChanges = createSerial();
   const oneProtects = createSerial();
-  warnOfStrangers([...entries.values()], targets, log);
+  let isLoaded = false;
+  let tell: (entries: readonly Entry[]) => void = () => undefined;
+
+  const load = async (): Promise<void> => {
+    if (isLoaded) return;
+    await makeFolders(folders);
+    const found = await files.load();
+    for (const entry of found) entries.set(entry.path, entry);
+    isLoaded = true;
+    warnOfStrangers(found, targets, log);
+    if (found.length > 0) tell(found);
+  };
+  const inTurn = <T>(work: () => Promise<T>): Promise<T> =>
+    oneChanges(async () => {
+      await load();
+      return work();
+    });
 
   const select = (which: Which): Entry[] =>
     which === "all" ? [...entries.values()] : [...new Set(which)].flatMap((path) => entries.get(path) ?? []);
@@ -160,25 +183,35 @@ export async function openSpool(options: SpoolOptions): Promise<Spool> {
     return select(fresh.map(({ path }) => path));
   };
 
+  const warnUnwritable = (error: unknown): void =>
+    warn("spool-unwritable", asTrouble("spool-unwritable", error));
+  await oneChanges(load).catch(warnUnwritable);
+
   return {
     takeIn,
-    watch: (onNew) =>
-      watchFolder({
+    watch: (onNew) => {
+      tell = onNew;
+      return watchFolder({
         folder: folders.incoming,
         everyMs: rescanMs,
         look: async (isRescan) => {
           let fresh: Entry[] = [];
+          let trouble: unknown = null;
           try {
             fresh = await takeIn();
             // Only now: a root whose path is still among what came in must stay.
             if (isRescan && targets.length > 0) await inTurn(() => roots.sweep(new Set(entries.keys())));
             warn("spool-unwritable", null);
           } catch (error) {
-            warn("spool-unwritable", asTrouble("spool-unwritable", error));
+            trouble = error;
+            warnUnwritable(error);
           }
           if (fresh.length > 0) onNew(fresh);
+          return trouble === null;
         },
-      }),
+      });
+    },
+    load: () => oneChanges(load),
     list: () => [...entries.values()].toSorted((a, b) => a.since - b.since || a.path.localeCompare(b.path)),
     add: async (paths, deriver = null) => {
       const wrong = paths.find((path) => !isUploadable(path));

@@ -5,6 +5,7 @@ import {
   mkdirSync,
   readFileSync,
   readdirSync,
+  renameSync,
   rmSync,
   statSync,
   symlinkSync,
@@ -273,10 +274,33 @@ describe("starting", () => {
     expect(spool.counts()).toEqual({ waiting: 1, setAside: 0 });
   });
 
-  test("where it can not write says so", async () => {
+  test("where there is no folder to be had says so, and begins when there is one", async () => {
+    await (await open()).add([a]);
+    renameSync(dir, `${dir}-away`);
+    writeFileSync(dir, "");
+    const spool = await open();
+    const unwritable = { code: "spool-unwritable" };
+    expect(troubles.get("spool-unwritable")).toMatchObject(unwritable);
+    await expect(spool.add([b])).rejects.toMatchObject(unwritable);
+    await expect(spool.load()).rejects.toMatchObject(unwritable);
+    const seen: string[] = [];
+    const watch = spool.watch((entries) => void seen.push(...paths(entries)));
+    rmSync(dir);
+    renameSync(`${dir}-away`, dir);
+    await eventually("a is known again", () => seen.includes(a));
+    await eventually("the warning is gone", () => troubles.get("spool-unwritable") === null);
+    expect(await roots.held()).toEqual([a]);
+    await watch.close();
+    expect(paths(await spool.add([b]))).toEqual([b]);
+  });
+
+  test("asks of a folder that can not be used are tries as well", async () => {
     mkdirSync(path.dirname(dir), { recursive: true });
     writeFileSync(dir, "");
-    await expect(open()).rejects.toMatchObject({ code: "spool-unwritable" });
+    const spool = await open();
+    rmSync(dir);
+    expect(paths(await spool.add([a]))).toEqual([a]);
+    expect((await open()).list()).toEqual(spool.list());
   });
 });
 
