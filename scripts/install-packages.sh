@@ -9,7 +9,8 @@ packages=(
   openssh-server openssh-client avahi-daemon avahi-utils network-manager
   nix-bin nix-setup-systemd patchelf busybox-static debian-archive-keyring
   systemd systemd-sysv systemd-container dbus dbus-user-session libpam-systemd
-  iproute2 nftables socat procps iputils-ping util-linux curl
+  iproute2 nftables socat procps iputils-ping util-linux bsdutils curl
+  zsh fish mandoc
 )
 policy=/usr/sbin/policy-rc.d
 marker="# written by nix-tether's scripts/install-packages.sh"

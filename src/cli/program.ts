@@ -5,20 +5,19 @@ import { readFileSync } from "node:fs";
 import yargs, { type Argv } from "yargs";
 import { TetherError } from "../util/errors.js";
 import { nearest } from "../util/suggest.js";
-import type { CliContext } from "./context.js";
+import { commonOptions, recordCommands, type CommandWord } from "./command-line.js";
+import { processContext, type CliContext } from "./context.js";
 import { exitCode, fail } from "./exit.js";
 
-const commands = ["run", "status", "unlist", "pause", "resume", "enqueue", "queue", "hook-script", "demo"];
-const options = ["--help", "--version", "--config", "--json", "--watch", "--quiet", "--wait"];
-
 const queueActions = ["list", "retry", "drop"] as const;
+const shells = ["bash", "zsh", "fish"] as const;
 
 /** Runs one command line (without the program's name). Resolves to the exit code; never rejects. */
 export async function runProgram(argv: readonly string[], context: CliContext): Promise<number> {
   let code: number | null = null;
   const ends = (end: Promise<number>): Promise<void> => end.then((value) => void (code = value));
   try {
-    await program(argv, context, ends).parseAsync([...argv], {}, (_error, _argv, output) => {
+    await program(yargs(), argv, context, ends).parseAsync([...argv], {}, (_error, _argv, output) => {
       if (output === "") return;
       context.stdout.write(`${output}\n`);
       code = exitCode.ok;
@@ -30,13 +29,19 @@ export async function runProgram(argv: readonly string[], context: CliContext): 
   }
 }
 
+/** Every command there is, with its options and the words that it takes. */
+export function commandWords(): CommandWord[] {
+  return recordCommands((root) => program(root, [], processContext(), async () => undefined));
+}
+
 function program(
+  root: Argv,
   argv: readonly string[],
   context: CliContext,
   ends: (end: Promise<number>) => Promise<void>,
 ): Argv {
   const width = context.stdout.isTTY === true ? context.stdout.columns || 80 : 100;
-  return yargs()
+  return root
     .scriptName("nix-tether")
     .locale("en")
     .usage("$0 <command>\n\nUse the Nix stores you own while they are in reach.")
@@ -44,8 +49,8 @@ function program(
     .parserConfiguration({ "duplicate-arguments-array": false, "boolean-negation": false })
     .exitProcess(false)
     .strict()
-    .version(version())
-    .help()
+    .version("version", commonOptions.version, version())
+    .help("help", commonOptions.help)
     .alias({ help: "h", version: "V" })
     .epilogue("Exit codes of status: 0 online, 3 a cache is not online, 4 no daemon runs.")
     .fail((message, error) => {
@@ -117,6 +122,13 @@ function program(
       () => ends(import("./hook-script.js").then(({ hookScript }) => hookScript(context))),
     )
     .command(
+      "completion <shell>",
+      "Print a script that completes this command's words in your shell",
+      (command) => command.positional("shell", { choices: shells, demandOption: true }),
+      ({ shell }) =>
+        ends(import("./completion.js").then(({ completion }) => completion(context, shell, commandWords()))),
+    )
+    .command(
       "demo",
       "Show on this machine alone how it works, leaving nothing behind",
       (command) => command,
@@ -141,6 +153,12 @@ function withPaths(command: Argv): Argv<{ paths: string[] | undefined }> {
 function corrected(message: string, argv: readonly string[]): string {
   const [, unknown] = /^Unknown (?:arguments?|commands?): (.*)/.exec(message) ?? [];
   if (unknown === undefined) return message;
+  const known = commandWords();
+  const commands = known.map(({ name }) => name);
+  const options = [
+    ...Object.keys(commonOptions).map((name) => `--${name}`),
+    ...known.flatMap((one) => one.options.map(({ name }) => name)),
+  ];
   const command = argv.find((word) => !word.startsWith("-"));
   if (command !== undefined && !commands.includes(command))
     return offer("unknown command", command, commands);

@@ -261,6 +261,7 @@ describe("the command line", () => {
       "enqueue",
       "queue",
       "hook",
+      "completion",
       "demo",
     ]);
     const { version } = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8")) as {
