@@ -44,16 +44,16 @@ export async function stock(lab: Lab, job: Job): Promise<Stocked> {
 export NIX_REMOTE=local
 cd $(mktemp -d)
 for name in ${[...drvs].join(" ")}; do
-  nix-instantiate 2>/dev/null ${expressions} -A $name --argstr salt ${job.salt} >$name.drv
+  nix-instantiate ${expressions} -A $name --argstr salt ${job.salt} >$name.drv
 done
-path=$(nix-build --no-out-link ${expressions} -A ${attribute} --argstr salt ${job.salt} 2>/dev/null)
+path=$(nix-build --no-out-link ${expressions} -A ${attribute} --argstr salt ${job.salt})
 echo $path
 ${listClosure("$path")}
 nix-store -qR $path | sort >all
 for path in ${paths(onSecond)}; do echo $path; done | sort >second
 for path in ${paths(onPi)}; do echo $path; done | sort >kept
-[ ! -s second ] || nix copy --to 'file://${second}?compression=none' $(cat second) 2>/dev/null
-[ -z "$(comm -23 all kept)" ] || nix-store --delete $(comm -23 all kept) >/dev/null 2>&1
+[ ! -s second ] || nix copy --to 'file://${second}?compression=none' $(cat second)
+[ -z "$(comm -23 all kept)" ] || nix-store --delete $(comm -23 all kept) >&2
 rm -r $PWD`,
   );
   const [path = "", ...closure] = stdout.trimEnd().split("\n");
