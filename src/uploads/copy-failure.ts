@@ -53,3 +53,17 @@ function pathIn(line: string): string | null {
     if (isStorePath(path)) return path;
   return null;
 }
+
+/** What a failure means, before Nix's own words; `target` is the cache's name. */
+const meanings: Partial<Record<CopyFailureCode, (target: string) => string>> = {
+  "target-full": (target) => `${target} has no room left`,
+  "target-read-only": (target) => `the store of ${target} can not be written to`,
+  "path-gone": () =>
+    "its files are missing here, though Nix takes it for valid; once nix-store --repair-path has mended that: nix-tether queue retry",
+};
+
+/** A failure in words for a person. */
+export function explainFailure({ code, text }: CopyFailure, target: string): string {
+  const meaning = meanings[code]?.(target);
+  return meaning === undefined ? text : `${meaning} (${text})`;
+}

@@ -102,8 +102,11 @@ export function fold(known: Entry | undefined, addition: Addition, targets: read
   const { path, deriver, since } = addition;
   const added = Object.fromEntries(targets.map((name) => [name, fresh]));
   if (known === undefined) return { version: 1, path, deriver, since, targets: added };
-  const kept = mapTargets(known.targets, (progress) => (progress.code === pathGone ? fresh : progress));
-  const next = { ...known, deriver: known.deriver ?? deriver, targets: { ...added, ...kept } };
+  const next = {
+    ...known,
+    deriver: known.deriver ?? deriver,
+    targets: { ...added, ...asBack(known).targets },
+  };
   return isDeepStrictEqual(next, known) ? known : next;
 }
 
@@ -129,9 +132,15 @@ export function withFailure(entry: Entry, target: string, failure: Failure): Ent
 
 /** Set aside everywhere, for there is nothing left to send, until it is there again or somebody asks. */
 export function asGone(entry: Entry): Entry {
-  const text = `${entry.path} is not in the store any more`;
+  const text = `${entry.path} is not in the store any more. Once it is built again: nix-tether queue retry`;
   const failure: Failure = { code: pathGone, text, permanent: true };
   return Object.keys(entry.targets).reduce((next, target) => withFailure(next, target, failure), entry);
+}
+
+/** It is there again: to be tried at once wherever that was what was missing. */
+export function asBack(entry: Entry): Entry {
+  const targets = mapTargets(entry.targets, (progress) => (progress.code === pathGone ? fresh : progress));
+  return { ...entry, targets };
 }
 
 export function isGone(entry: Entry): boolean {

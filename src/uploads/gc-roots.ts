@@ -15,6 +15,8 @@ export interface GcRoots {
    * @throws TetherError `nix-missing`, `root-failed`, `timeout`
    */
   hold(paths: readonly string[]): Promise<string[]>;
+  /** Those that are not in the store at this moment, held or not. @throws TetherError `nix-missing`, `timeout` */
+  missing(paths: readonly string[]): Promise<string[]>;
   /** Lets go of paths; those that are not held are none the worse for it. */
   release(paths: readonly string[]): Promise<void>;
   /** Lets go of everything else than `keep`, but for what has been made in the last minute. */
@@ -81,6 +83,11 @@ export function createGcRoots(options: GcRootsOptions): GcRoots {
     });
   };
 
+  const missing = async (paths: readonly string[]): Promise<string[]> => {
+    const { stdout } = await nixStore(["--check-validity", "--print-invalid", ...paths]);
+    return stdout.split("\n").filter((line) => paths.includes(line));
+  };
+
   const addRoots = async (paths: readonly string[]): Promise<string[]> => {
     if (paths.length === 0) return [];
     const name = `${heldPrefix}${randomBytes(6).toString("hex")}`;
@@ -91,8 +98,7 @@ export function createGcRoots(options: GcRootsOptions): GcRoots {
     for (const link of await readdir(folder))
       if (link.startsWith(name)) await remember(await heldLinks(), link);
     if (added.code !== 0) {
-      const checked = await nixStore(["--check-validity", "--print-invalid", ...paths]);
-      const gone = new Set(checked.stdout.split("\n").filter((line) => paths.includes(line)));
+      const gone = new Set(await missing(paths));
       if (gone.size === 0) throw rootFailed(paths, added.stderr);
       return [...gone, ...(await addRoots(paths.filter((one) => !gone.has(one))))];
     }
@@ -102,14 +108,15 @@ export function createGcRoots(options: GcRootsOptions): GcRoots {
 
   return {
     hold: async (paths) => {
-      const missing: string[] = [];
-      for (const one of new Set(paths)) if (!(await isHeld(one))) missing.push(one);
+      const wanted: string[] = [];
+      for (const one of new Set(paths)) if (!(await isHeld(one))) wanted.push(one);
       const gone: string[] = [];
-      for (let start = 0; start < missing.length; start += chunk) {
-        gone.push(...(await addRoots(missing.slice(start, start + chunk))));
+      for (let start = 0; start < wanted.length; start += chunk) {
+        gone.push(...(await addRoots(wanted.slice(start, start + chunk))));
       }
       return gone;
     },
+    missing,
     release: async (paths) => {
       const links = await heldLinks();
       for (const one of paths) {

@@ -2,7 +2,7 @@
 // copied, and then the target is asked what has arrived, for that alone counts.
 
 import { copyFailure, type CopyFailure } from "./copy-failure.js";
-import { nixCopy, type CopyResult } from "./nix-copy.js";
+import { nixCopy, type CopyOptions } from "./nix-copy.js";
 import type { NixTools } from "./nix-tools.js";
 import { closureWithin, toSign, type LocalInfos } from "./path-infos.js";
 import type { SigningKey } from "./signing-key.js";
@@ -59,14 +59,14 @@ export async function send(batch: readonly string[], options: SendOptions): Prom
   const wanted = batch.filter((path) => !there.has(path));
   if (wanted.length === 0) return { failure: null, blamed: [], infos };
   try {
-    const result = await copy(wanted, infos, options);
+    const failure = await copy(wanted, infos, options);
     const arrived = await target.validPaths(missing, signal);
     const bytes = [...arrived].reduce((sum, path) => sum + (infos.get(path)?.size ?? 0), 0);
     await onArrived(arrived, bytes);
     const left = wanted.filter((path) => !arrived.has(path));
     if (left.length === 0) return { failure: null, blamed: [], infos };
-    const failure = copyFailure(result.stderr);
-    return { failure, blamed: blame(failure, left, infos), infos };
+    const why = failure ?? { code: "copy-failed", text: "nix copy says that they have arrived", path: null };
+    return { failure: why, blamed: blame(why, left, infos), infos };
   } finally {
     onPath(null);
   }
@@ -79,7 +79,12 @@ function blame({ path }: CopyFailure, paths: readonly string[], infos: LocalInfo
   return blamed.length === 0 ? paths : blamed;
 }
 
-async function copy(wanted: readonly string[], infos: LocalInfos, options: SendOptions): Promise<CopyResult> {
+/** Resolves to why it has failed, or to null. */
+async function copy(
+  wanted: readonly string[],
+  infos: LocalInfos,
+  options: SendOptions,
+): Promise<CopyFailure | null> {
   const { target, nix, key, way, env, signal, onPath } = options;
   const to = `unix://${target.socket}`;
   const unsigned = key === null ? [] : toSign(infos, new Set(wanted), key.name);
@@ -88,20 +93,19 @@ async function copy(wanted: readonly string[], infos: LocalInfos, options: SendO
   }
   if (key === null || unsigned.length === 0 || way.signsInStore === true) {
     const copying = { to, paths: wanted, env, signal, onPath };
-    const result = await nixCopy({ ...copying, checkSigs: way.checkSigs });
-    const refused = !result.ok && copyFailure(result.stderr).code === "unsigned";
-    if (!refused || !way.checkSigs || target.trusted === false) return result;
+    const failure = await tryCopy({ ...copying, checkSigs: way.checkSigs });
+    if (failure?.code !== "unsigned" || !way.checkSigs || target.trusted === false) return failure;
     // It may trust the login without saying so.
-    const again = await nixCopy({ ...copying, checkSigs: false });
-    if (again.ok) way.checkSigs = false;
+    const again = await tryCopy({ ...copying, checkSigs: false });
+    if (again === null) way.checkSigs = false;
     return again;
   }
   const stage = await makeStage(options.stage, key.file, infos);
   try {
     const staging = { to: stage.to, checkSigs: false, paths: wanted, env, signal };
-    const staged = await nixCopy(staging);
-    if (!staged.ok) return staged;
-    return await nixCopy({
+    const failure = await tryCopy(staging);
+    if (failure !== null) return ofStage(failure, options.stage);
+    return await tryCopy({
       from: stage.from,
       to,
       checkSigs: way.checkSigs,
@@ -113,4 +117,15 @@ async function copy(wanted: readonly string[], infos: LocalInfos, options: SendO
   } finally {
     await stage.remove();
   }
+}
+
+async function tryCopy(options: CopyOptions): Promise<CopyFailure | null> {
+  const { ok, stderr } = await nixCopy(options);
+  return ok ? null : copyFailure(stderr);
+}
+
+/** The stage lies on this machine, whose disk is not the target's. */
+function ofStage({ code, text, path }: CopyFailure, stage: string): CopyFailure {
+  if (!/^(target|link)-/.test(code)) return { code, text, path };
+  return { code: "copy-failed", text: `the paths could not be signed in ${stage}: ${text}`, path };
 }

@@ -5,10 +5,8 @@ import type { Logger } from "pino";
 import { createSerial } from "../util/serial.js";
 import { TetherError, messageOf } from "../util/errors.js";
 import {
-  asGone,
   countEntries,
   fold,
-  isGone,
   isUploadable,
   withArrival,
   withFailure,
@@ -21,6 +19,7 @@ import {
 import { createEntryFiles } from "./entry-files.js";
 import type { GcRoots } from "./gc-roots.js";
 import { readIncoming } from "./incoming.js";
+import { createProtection } from "./protection.js";
 import { createMoveAside, makeFolders, orUnwritable, spoolFolders } from "./spool-folders.js";
 import { watchFolder } from "./watch-folder.js";
 
@@ -70,6 +69,11 @@ export interface Spool {
   /** These are at the target now. Forgets those that have arrived everywhere, and lets go of them. */
   arrived(target: string, paths: readonly string[]): Promise<void>;
   failed(target: string, paths: readonly string[], failure: Failure): Promise<void>;
+  /**
+   * These have left the store: sets them aside, but for what is back by now; resolves to the others.
+   * @throws TetherError as `GcRoots.missing`
+   */
+  gone(paths: readonly string[]): Promise<string[]>;
   /** Makes them due at once, also what was set aside; resolves to how many these are. */
   retry(which: Which): Promise<number>;
   /** Forgets them without an upload; resolves to how many these were. */
@@ -88,10 +92,7 @@ export async function openSpool(options: SpoolOptions): Promise<Spool> {
   const moveAside = createMoveAside(folders.aside, log);
   const files = createEntryFiles(folders.entries, moveAside);
   const entries = new Map<string, Entry>();
-  /** Those that were found to have a root. */
-  const held = new Set<string>();
   const oneChanges = createSerial();
-  const oneProtects = createSerial();
   let isLoaded = false;
   let tell: (entries: readonly Entry[]) => void = () => undefined;
 
@@ -122,28 +123,23 @@ export async function openSpool(options: SpoolOptions): Promise<Spool> {
   const forget = async (gone: readonly Entry[]): Promise<void> => {
     await files.remove(gone);
     const paths = gone.map(({ path }) => path);
-    for (const path of paths) {
-      entries.delete(path);
-      held.delete(path);
-    }
+    for (const path of paths) entries.delete(path);
+    unprotected(paths);
     // A root that stays for now is found by the next sweep.
     await roots.release(paths).catch((error: unknown) => log.debug({ error }, "could not let go of roots"));
   };
 
-  /** Makes sure that what waits has a root. Never rejects: what is queued is queued. Other changes may go on meanwhile. */
-  const protect = (): Promise<void> =>
-    oneProtects(async () => {
-      const wanted = [...entries.values()].filter((entry) => !held.has(entry.path) && !isGone(entry));
-      if (wanted.length === 0) return;
-      try {
-        const gone = new Set(await roots.hold(wanted.map(({ path }) => path)));
-        for (const { path } of wanted) if (!gone.has(path)) held.add(path);
-        warn("upload-unprotected", null);
-        if (gone.size > 0) await inTurn(() => change(select([...gone]).map(asGone)));
-      } catch (error) {
-        warn("upload-unprotected", asTrouble("upload-unprotected", error));
-      }
-    });
+  const {
+    protect,
+    gone,
+    forget: unprotected,
+  } = createProtection({
+    roots,
+    entries,
+    update: (paths, how) => inTurn(() => change(select(paths).map(how))),
+    onTrouble: (error) =>
+      warn("upload-unprotected", error === null ? null : asTrouble("upload-unprotected", error)),
+  });
 
   /** Resolves to what was not there before. */
   const enter = async (additions: readonly Addition[]): Promise<Entry[]> => {
@@ -155,10 +151,8 @@ export async function openSpool(options: SpoolOptions): Promise<Spool> {
     }
     await files.save([...folded.values()]);
     const fresh = [...folded.values()].filter(({ path }) => !entries.has(path));
-    for (const entry of folded.values()) {
-      entries.set(entry.path, entry);
-      held.delete(entry.path);
-    }
+    for (const entry of folded.values()) entries.set(entry.path, entry);
+    unprotected([...folded.keys()]);
     if (fresh.length > 0) log.debug({ paths: fresh.length }, "queued for upload");
     return fresh;
   };
@@ -233,11 +227,12 @@ export async function openSpool(options: SpoolOptions): Promise<Spool> {
       }),
     failed: (target, paths, failure) =>
       inTurn(() => change(select(paths).map((entry) => withFailure(entry, target, failure)))),
+    gone,
     retry: async (which) => {
       const chosen = await inTurn(async () => {
         const found = select(which);
         await change(found.map(withRetry));
-        for (const { path } of found) held.delete(path);
+        unprotected(found.map(({ path }) => path));
         return found;
       });
       await protect();

@@ -4,7 +4,7 @@
 import type { Logger } from "pino";
 import { delay } from "../util/abort.js";
 import { messageOf } from "../util/errors.js";
-import type { CopyFailure } from "./copy-failure.js";
+import { explainFailure, type CopyFailure } from "./copy-failure.js";
 import type { NixTools } from "./nix-tools.js";
 import { refusedAlike } from "./path-infos.js";
 import { backoffMs, forgive, mostPaths, nextBatch, nextDue, type Moment } from "./plan.js";
@@ -135,9 +135,11 @@ export function createUploader(options: UploaderOptions): Uploader {
   };
 
   const fail = async (session: Session, paths: readonly string[], failure: CopyFailure): Promise<void> => {
-    const { code, text } = failure;
-    const permanent = code === "unsigned" || code === "path-gone";
+    const { code } = failure;
+    const text = explainFailure(failure, name);
     const tries = Math.max(...paths.map((path) => session.tries.get(path) ?? 0)) + 1;
+    // Files may be missing for as long as it takes to delete or to build them.
+    const permanent = code === "unsigned" || (code === "path-gone" && tries > 1);
     for (const path of paths) session.tries.set(path, tries);
     const notBefore = permanent ? null : now() + backoffMs(tries);
     await spool.failed(name, paths, { code, text, permanent, notBefore });
@@ -163,7 +165,7 @@ export function createUploader(options: UploaderOptions): Uploader {
     if (blamed.length < batch.length || batch.length === 1 || failure.code === "unsigned") {
       await fail(session, blamed, failure);
     } else session.limit = Math.ceil(batch.length / 2);
-    if (isTargets) await backOff(session, failure.text);
+    if (isTargets) await backOff(session, explainFailure(failure, name));
   };
 
   const step = async (session: Session): Promise<void> => {
@@ -176,10 +178,11 @@ export function createUploader(options: UploaderOptions): Uploader {
     }
     state = "copying";
     reason = null;
-    const gone = await nix.invalid(batch, session.signal);
-    if (gone.length > 0) {
-      const text = `${gone.length === 1 ? gone[0] : `${gone.length} paths`} left the store before the upload`;
-      await fail(session, gone, { code: "path-gone", text, path: null });
+    const invalid = await nix.invalid(batch, session.signal);
+    if (invalid.length > 0) {
+      const gone = await spool.gone(invalid);
+      if (gone.length > 0)
+        log.warn({ paths: gone }, "uploads are set aside: their paths have left the store");
       return;
     }
     const key = await readKey();

@@ -183,10 +183,18 @@ test("a path whose files were deleted is set aside, and the others go on", async
   await expect.poll(async () => (await uploads()).failed, { timeout: 20_000 }).toBe(2);
   for (const { targets } of await queue({ command: "queue" })) {
     expect(targets).toMatchObject([{ state: "set-aside", code: "path-gone" }]);
+    expect(targets[0]?.reason).toContain("nix-tether queue retry");
   }
   await arrivedIn(pi, kept);
   await queue({ command: "queue-drop", paths: [lost] });
   expect((await queue({ command: "queue" })).map(({ path }) => path)).toEqual([invalid]);
+  // As long as nobody has built it again, asking for it does not help.
+  await queue({ command: "queue-retry", paths: null });
+  await expect.poll(async () => (await uploads()).failed, { timeout: 20_000 }).toBe(1);
+  expect(await addFiles("force-1")).toEqual([invalid]);
+  await queue({ command: "queue-retry", paths: null });
+  await untilEmpty();
+  await arrivedIn(pi, [invalid]);
 });
 
 test("who may not sign in the local store still sends signed paths", async () => {

@@ -35,6 +35,7 @@ export function createLinkRoots(folder: string): LinkRoots {
       await Promise.all(valid.map((one) => symlink(one, linkOf(one)).catch(ignoreExisting)));
       return paths.filter((one) => roots.invalid.has(one));
     },
+    missing: (paths) => Promise.resolve(paths.filter((one) => roots.invalid.has(one))),
     release: async (paths) => {
       await Promise.all(paths.map((one) => rm(linkOf(one), { force: true })));
     },

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { copyFailure } from "../../src/uploads/copy-failure.js";
+import { copyFailure, explainFailure } from "../../src/uploads/copy-failure.js";
 
 const path = "/nix/store/dx5qmzqxvba58980cr2c4s4jhrx9lf54-mine-1";
 const copying = `copying 1 paths...\ncopying path '${path}' to 'unix:///tmp/pi.sock'...\n`;
@@ -74,4 +74,10 @@ describe.each([
     for (const word of ["copying", "warning", "\u001b"]) expect(failure.text).not.toContain(word);
     expect(failure.text).not.toBe("");
   });
+});
+
+test("in words for a person", () => {
+  const full = { code: "target-full", text: "error: No space left on device", path: null } as const;
+  expect(explainFailure(full, "pi")).toBe("pi has no room left (error: No space left on device)");
+  expect(explainFailure({ ...full, code: "copy-failed" }, "pi")).toBe(full.text);
 });

@@ -224,6 +224,34 @@ describe("roots", () => {
     expect(await roots.held()).toEqual([a, b].toSorted());
   });
 
+  test("a path that has left the store is set aside everywhere, and one that is back waits as before", async () => {
+    const spool = await open(["pi", "nas"]);
+    await spool.add([a, b]);
+    await spool.failed("pi", [b], forGood);
+    roots.invalid.add(a);
+    expect(await spool.gone([a, b])).toEqual([a]);
+    for (const one of [spool, await open(["pi", "nas"])]) {
+      const [gone, back] = [a, b].map((of) => one.list().find((entry) => entry.path === of)?.targets);
+      expect(gone).toMatchObject({ pi: { code: "path-gone" }, nas: { code: "path-gone" } });
+      expect(back?.["nas"]).toMatchObject({ state: "waiting", code: null });
+    }
+    expect(await roots.held()).toContain(b);
+  });
+
+  test("a path that is built again before it is set aside waits", async () => {
+    const spool = await open();
+    roots.invalid.add(a);
+    const { hold } = roots;
+    roots.hold = async (held) => {
+      const gone = await hold(held);
+      roots.invalid.clear();
+      return gone;
+    };
+    const [entry] = await spool.add([a]);
+    expect(entry?.targets["pi"]).toMatchObject({ state: "waiting", code: null });
+    expect(await roots.held()).toEqual([a]);
+  });
+
   test("what can not be held is queued all the same, and tried again", async () => {
     const spool = await open();
     roots.failure = new TetherError("nix-missing", "no nix-store");
