@@ -9,12 +9,12 @@ import type { CliContext } from "./context.js";
 import { exitCode } from "./exit.js";
 
 /** Silent when there is nothing to do. Returns the exit code. */
-export function unlist(context: CliContext): number {
+export async function unlist(context: CliContext): Promise<number> {
   const { overrideFile } = configPaths(context.env);
   if (!existsSync(overrideFile)) return exitCode.ok;
   const override = createOverrideFile({ path: overrideFile, log: createLog({ env: context.env }) });
   const listed = override.readListed();
-  override.write([]);
+  await override.write([]);
   if (listed.length > 0) context.stdout.write(`unlisted ${listed.join(", ")}\n`);
   return exitCode.ok;
 }

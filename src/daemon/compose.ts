@@ -60,6 +60,8 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
     onMoved: (cache) => post({ cache, fact: { type: "relist" } }),
     onPermitted: tick,
   });
+  // What an earlier daemon listed is not in use.
+  await listing.write([]);
   const gateway: Gateway = createGateway({
     caches: Object.entries(config.caches).map(([name, { priority }]) => ({ name, priority })),
     limits: { resumeMs: config.gateway["resume-wait"] * 1000 },
@@ -140,7 +142,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
       pulse.stop();
       leavePort();
       stopping = true;
-      listing.write([]);
+      await listing.write([]);
       await netmon.close();
       await gateway.close(narGraceMs);
       await controller.post({ fact: { type: "stop" } });

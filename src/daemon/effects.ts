@@ -10,8 +10,8 @@ export interface EffectsDeps {
   readonly tethers: ReadonlyMap<string, Tether>;
   /** What the override holds for a cache that is in use; null where Nix would not take it. */
   readonly entryOf: (cache: string) => OverrideEntry | null;
-  /** Replaces the override's content; does nothing when it is the same. */
-  readonly writeOverride: (entries: readonly OverrideEntry[]) => void;
+  /** Replaces the override's content; does nothing when it is the same. Never rejects. */
+  readonly writeOverride: (entries: readonly OverrideEntry[]) => Promise<void>;
   /** After every change; for the status line and the like. */
   readonly onApplied: (states: States) => void;
 }
@@ -27,10 +27,10 @@ export function createEffects(deps: EffectsDeps): (states: States) => Promise<vo
       wishes.filter(({ tether, wish }) => wish.listed && tether.link() !== null && !tether.leaves(wish));
     const listed = (): OverrideEntry[] => inPlace().flatMap(({ name }) => deps.entryOf(name) ?? []);
 
-    deps.writeOverride(listed());
+    await deps.writeOverride(listed());
     for (const { tether, wish } of wishes) if (tether.leaves(wish)) await tether.takeDown();
     for (const { tether, wish } of wishes) await tether.follow(wish);
-    deps.writeOverride(listed());
+    await deps.writeOverride(listed());
     for (const { tether } of inPlace()) tether.startUploads();
     deps.onApplied(states);
   };

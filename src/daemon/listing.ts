@@ -42,8 +42,8 @@ export interface Listing {
   begin(cache: string): Rechecks;
   /** What the override holds for a cache that is in use; null where Nix would not take it. */
   entryOf(cache: string): OverrideEntry | null;
-  /** Replaces the override's content; with nothing where nothing may be listed. What fails becomes a warning. */
-  write(entries: readonly OverrideEntry[]): void;
+  /** Replaces the override's content; with nothing where nothing may be listed. What fails becomes a warning. Never rejects. */
+  write(entries: readonly OverrideEntry[]): Promise<void>;
   /** The names of the caches that the override lists now. */
   readListed(): readonly string[];
   /** Raises or clears the warnings about what keeps Nix from using the override or a URL. */
@@ -54,22 +54,20 @@ export interface Listing {
   flush(): Promise<void>;
 }
 
-/** Empties the override first: what an earlier daemon listed is not in use. */
 export function createListing(deps: ListingDeps): Listing {
   const { config, dirs, env, warnings, log } = deps;
   const names = Object.keys(config.caches);
 
   const override = createOverrideFile({ path: dirs.overrideFile, log });
   const warnUnwritable = warnings.follow("override-unwritable", null);
-  const write = (entries: readonly OverrideEntry[]): void => {
+  const write = async (entries: readonly OverrideEntry[]): Promise<void> => {
     try {
-      override.write(deps.mayList() ? entries : []);
+      await override.write(deps.mayList() ? entries : []);
       warnUnwritable(null);
     } catch (error) {
       warnUnwritable(error);
     }
   };
-  write([]);
 
   const generations = createGenerations({
     caches: names,

@@ -1,23 +1,13 @@
 // The file that tells Nix which caches to use. Nix refuses to run at all on a half-written line in it, so it
 // only ever changes as a whole: written beside itself, flushed to disk, renamed into place.
 
-import { randomBytes } from "node:crypto";
-import {
-  closeSync,
-  constants,
-  fsyncSync,
-  ftruncateSync,
-  lstatSync,
-  mkdirSync,
-  openSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  writeFileSync,
-} from "node:fs";
+import { constants, readFileSync } from "node:fs";
+import { lstat, mkdir, open } from "node:fs/promises";
 import path from "node:path";
 import type { Logger } from "pino";
+import { flushFolder, replaceFile } from "../util/durable-file.js";
 import { TetherError, messageOf } from "../util/errors.js";
+import { createSerial } from "../util/serial.js";
 
 /** One cache as Nix is told of it. */
 export interface OverrideEntry {
@@ -31,11 +21,12 @@ export interface OverrideEntry {
 export interface OverrideFile {
   /**
    * Replaces the content, unless it is this already. With no entries the file is emptied and not removed, so
-   * that a plain `include` of it stays valid. A symbolic link at the path is replaced, its target left alone.
+   * that a plain `include` of it stays valid. A symbolic link at the path is replaced, its target left alone. What is
+   * written while another writing is under way comes after it.
    * @throws TetherError `override-unwritable`; the file then lists nothing, if even that is possible: on a full disk it
    * is. Not thrown where nothing is what it should list.
    */
-  readonly write: (entries: readonly OverrideEntry[]) => void;
+  readonly write: (entries: readonly OverrideEntry[]) => Promise<void>;
   /** The names of the caches that the file on disk lists now; none where there is no readable file. */
   readonly readListed: () => string[];
 }
@@ -46,18 +37,20 @@ const header = `# Written by nix-tether: the caches that are in reach at this mo
 
 export function createOverrideFile(options: { readonly path: string; readonly log: Logger }): OverrideFile {
   const { path: file, log } = options;
+  const inTurn = createSerial();
+  const write = async (entries: readonly OverrideEntry[]): Promise<void> => {
+    const content = overrideText(entries);
+    if (readOrNull(file) === content) return;
+    try {
+      await putInPlace(file, content);
+    } catch (error) {
+      const emptied = await emptyInPlace(file);
+      if (!emptied || entries.length > 0) throw unwritable(file, error);
+    }
+    log.debug({ path: file, listed: entries.map(({ name }) => name) }, "override written");
+  };
   return {
-    write: (entries) => {
-      const content = overrideText(entries);
-      if (readOrNull(file) === content) return;
-      try {
-        replaceFile(file, content);
-      } catch (error) {
-        const emptied = emptyInPlace(file);
-        if (!emptied || entries.length > 0) throw unwritable(file, error);
-      }
-      log.debug({ path: file, listed: entries.map(({ name }) => name) }, "override written");
-    },
+    write: (entries) => inTurn(() => write(entries)),
     readListed: () => listedNames(readOrNull(file) ?? ""),
   };
 }
@@ -111,52 +104,36 @@ function readOrNull(file: string): string | null {
   }
 }
 
-function replaceFile(file: string, content: string): void {
+async function putInPlace(file: string, content: string): Promise<void> {
   const folder = path.dirname(file);
-  mkdirSync(folder, { recursive: true });
-  if (lstatSync(file, { throwIfNoEntry: false })?.isDirectory() === true) throw new Error("it is a folder");
-  // A name of its own for each writer: `unlist` may run while a daemon writes.
-  const temporary = path.join(folder, `.${path.basename(file)}.${randomBytes(6).toString("hex")}`);
-  try {
-    withFd(temporary, "wx", (fd) => {
-      writeFileSync(fd, content);
-      fsyncSync(fd);
-    });
-    renameSync(temporary, file);
-  } catch (error) {
-    rmSync(temporary, { force: true });
-    throw error;
-  }
-  try {
-    withFd(folder, "r", fsyncSync);
-  } catch {
-    // The content is in place; some file systems just have no way to flush a folder.
-  }
+  await mkdir(folder, { recursive: true });
+  const isFolder = await lstat(file).then(
+    (info) => info.isDirectory(),
+    () => false,
+  );
+  if (isFolder) throw new Error("it is a folder");
+  await replaceFile(file, content, { mode: 0o644 });
+  // The content is in place, whatever becomes of this.
+  await flushFolder(folder).catch(() => undefined);
 }
 
 /**
  * Takes out a list that can not be replaced, which needs no space on the disk; whether there was one and it is out. A
  * reader sees all of the old content or none.
  */
-function emptyInPlace(file: string): boolean {
+async function emptyInPlace(file: string): Promise<boolean> {
   if (listedNames(readOrNull(file) ?? "").length === 0) return false;
   try {
-    withFd(file, constants.O_WRONLY | constants.O_NOFOLLOW, (fd) => {
-      ftruncateSync(fd);
-      fsyncSync(fd);
-    });
+    const handle = await open(file, constants.O_WRONLY | constants.O_NOFOLLOW);
+    try {
+      await handle.truncate();
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
     return true;
   } catch {
     return false;
-  }
-}
-
-function withFd(file: string, flags: string | number, use: (fd: number) => void): void {
-  const fd = openSync(file, flags, 0o644);
-  try {
-    use(fd);
-  } finally {
-    closeSync(fd);
   }
 }
 

@@ -9,14 +9,19 @@ import path from "node:path";
 export const temporaryPrefix = ".tmp-";
 
 /**
- * Writes `content` beside `file` (mode 0600), flushes it to disk and renames it into place; what was there before stays
- * until then. That the new name lasts is certain after `flushFolder` only, which does for many files at once.
+ * Writes `content` beside `file`, flushes it to disk and renames it into place; what was there before stays until then, and
+ * a link is replaced, not followed. Several may write at once: the last one's content stays. That the new name lasts is
+ * certain after `flushFolder` only, which does for many files at once. `mode` is 0600 unless given.
  */
-export async function replaceFile(file: string, content: string): Promise<void> {
+export async function replaceFile(
+  file: string,
+  content: string,
+  { mode }: { readonly mode: number } = { mode: 0o600 },
+): Promise<void> {
   const name = `${temporaryPrefix}${randomBytes(6).toString("hex")}`;
   const temporary = path.join(path.dirname(file), name);
   try {
-    const handle = await open(temporary, "wx", 0o600);
+    const handle = await open(temporary, "wx", mode);
     try {
       await handle.writeFile(content);
       await handle.sync();

@@ -48,7 +48,8 @@ function setUp() {
   const apply = createEffects({
     tethers,
     entryOf: (name) => ({ name, url: `http://127.0.0.1:1/${name}`, publicKeys: [] }),
-    writeOverride: (entries) => journal.push(`list [${entries.map((entry) => entry.name).join(" ")}]`),
+    writeOverride: async (entries) =>
+      void journal.push(`list [${entries.map((entry) => entry.name).join(" ")}]`),
     onApplied: () => {},
   });
   return { journal, apply };

@@ -75,46 +75,55 @@ test("a cache's URL", () => {
 });
 
 describe("the file", () => {
-  test("is made with its folders, read back, emptied and not removed", () => {
+  test("is made with its folders, read back, emptied and not removed", async () => {
     const file = path.join(temporaryFolder(), "config/nix/nix-tether.conf");
     const override = open(file);
     expect(override.readListed()).toEqual([]);
-    override.write([pi, nas]);
+    await override.write([pi, nas]);
     expect(readFileSync(file, "utf8")).toBe(overrideText([pi, nas]));
     expect(override.readListed()).toEqual(["pi", "nas"]);
-    override.write([]);
+    await override.write([]);
     expect(readFileSync(file, "utf8")).toBe(header);
     expect(override.readListed()).toEqual([]);
     expect(readdirSync(path.dirname(file))).toEqual(["nix-tether.conf"]);
   });
 
-  test("is a new file at every change and stays the same file without one", () => {
+  test("is a new file at every change and stays the same file without one", async () => {
     const file = path.join(temporaryFolder(), "nix-tether.conf");
     const override = open(file);
-    override.write([pi]);
+    await override.write([pi]);
     const first = statSync(file).ino;
-    override.write([pi]);
+    await override.write([pi]);
     expect(statSync(file).ino).toBe(first);
-    override.write([pi, nas]);
+    await override.write([pi, nas]);
     expect(statSync(file).ino).not.toBe(first);
   });
 
-  test("is put right after somebody else changed it", () => {
+  test("is put right after somebody else changed it", async () => {
     const file = path.join(temporaryFolder(), "nix-tether.conf");
     const override = open(file);
-    override.write([pi]);
+    await override.write([pi]);
     writeFileSync(file, "extra-substit");
-    override.write([pi]);
+    await override.write([pi]);
     expect(readFileSync(file, "utf8")).toBe(overrideText([pi]));
   });
 
-  test("takes the place of a link and leaves the link's target alone", () => {
+  test("holds what was asked for last", async () => {
+    const file = path.join(temporaryFolder(), "nix-tether.conf");
+    const override = open(file);
+    await Promise.all([override.write([pi]), override.write([nas]), override.write([])]);
+    expect(override.readListed()).toEqual([]);
+    await Promise.all([override.write([]), override.write([pi, nas]), override.write([nas])]);
+    expect(override.readListed()).toEqual(["nas"]);
+  });
+
+  test("takes the place of a link and leaves the link's target alone", async () => {
     const folder = temporaryFolder();
     const target = path.join(folder, "target");
     writeFileSync(target, "theirs");
     const file = path.join(folder, "nix-tether.conf");
     symlinkSync(target, file);
-    open(file).write([pi]);
+    await open(file).write([pi]);
     expect(readFileSync(target, "utf8")).toBe("theirs");
     expect(() => readlinkSync(file)).toThrow("EINVAL");
     expect(open(file).readListed()).toEqual(["pi"]);
@@ -122,11 +131,11 @@ describe("the file", () => {
 });
 
 describe("what can not be written", () => {
-  test("a folder in its place", () => {
+  test("a folder in its place", async () => {
     const file = path.join(temporaryFolder(), "nix-tether.conf");
     mkdirSync(file);
     expect(open(file).readListed()).toEqual([]);
-    expect(() => open(file).write([pi])).toThrowError(
+    await expect(open(file).write([pi])).rejects.toThrowError(
       expect.objectContaining({
         code: "override-unwritable",
         message: `the override ${file} can not be written: it is a folder`,
@@ -137,24 +146,24 @@ describe("what can not be written", () => {
   });
 
   /** Runs with a folder that nothing can be added to. Root may write anywhere, so root becomes nobody for this moment. */
-  function inReadOnlyFolder(file: string, action: () => void): void {
+  async function inReadOnlyFolder(file: string, action: () => Promise<void>): Promise<void> {
     const folder = path.dirname(file);
     chmodSync(folder, 0o555);
     const asRoot = process.getuid?.() === 0;
     if (asRoot && existsSync(file)) chownSync(file, 65534, 65534);
     if (asRoot) process.seteuid?.(65534);
     try {
-      action();
+      await action();
     } finally {
       if (asRoot) process.seteuid?.(0);
       chmodSync(folder, 0o755);
     }
   }
 
-  test("a read-only folder", () => {
+  test("a read-only folder", async () => {
     const file = path.join(temporaryFolder(), "nix-tether.conf");
-    inReadOnlyFolder(file, () =>
-      expect(() => open(file).write([pi])).toThrowError(
+    await inReadOnlyFolder(file, () =>
+      expect(open(file).write([pi])).rejects.toThrowError(
         expect.objectContaining({
           code: "override-unwritable",
           message: expect.stringContaining("EACCES") as string,
@@ -164,15 +173,15 @@ describe("what can not be written", () => {
     expect(existsSync(file)).toBe(false);
   });
 
-  test("a list that can not be replaced is taken out all the same", () => {
+  test("a list that can not be replaced is taken out all the same", async () => {
     const file = path.join(temporaryFolder(), "nix-tether.conf");
     const override = open(file);
-    override.write([pi, nas]);
-    inReadOnlyFolder(file, () => expect(() => override.write([nas])).toThrow("EACCES"));
+    await override.write([pi, nas]);
+    await inReadOnlyFolder(file, () => expect(override.write([nas])).rejects.toThrow("EACCES"));
     expect(readFileSync(file, "utf8")).toBe("");
 
-    override.write([pi]);
-    inReadOnlyFolder(file, () => override.write([]));
+    await override.write([pi]);
+    await inReadOnlyFolder(file, () => override.write([]));
     expect(override.readListed()).toEqual([]);
   });
 });

@@ -41,14 +41,14 @@ test.each<Case>([
     env: { NIX_USER_CONF_FILES: "ROOT/c/nix/nix.conf:ROOT/x/nix/nix.conf" },
     kind: "included",
   },
-])("%j", ({ user = "", system = "", env: more = {}, kind }) => {
+])("%j", async ({ user = "", system = "", env: more = {}, kind }) => {
   const root = temporaryFolder();
   mkdirSync(path.join(root, "c/nix"), { recursive: true });
   mkdirSync(path.join(root, "x/nix"), { recursive: true });
   writeFileSync(path.join(root, "c/nix/nix.conf"), user);
   writeFileSync(path.join(root, "x/nix/nix.conf"), system);
   const overrideFile = path.join(root, "c/nix/nix-tether.conf");
-  createOverrideFile({ path: overrideFile, log: silentLog }).write([
+  await createOverrideFile({ path: overrideFile, log: silentLog }).write([
     { name: "pi", url, publicKeys: ["pi-1:AAAA"] },
   ]);
   const env: NodeJS.ProcessEnv = {

@@ -7,7 +7,7 @@ import { expect, test } from "vitest";
 import { flushFolder, readBounded, replaceFile } from "../../src/util/durable-file.js";
 import { temporaryFolder } from "../support/temp-folder.js";
 
-test("a file is replaced, for its owner alone", async () => {
+test("a file is replaced, for its owner alone unless that is said otherwise", async () => {
   const folder = temporaryFolder();
   const file = path.join(folder, "file");
   writeFileSync(file, "before", { mode: 0o644 });
@@ -15,6 +15,8 @@ test("a file is replaced, for its owner alone", async () => {
   await flushFolder(folder);
   expect(readFileSync(file, "utf8")).toBe("after");
   expect(statSync(file).mode & 0o777).toBe(0o600);
+  await replaceFile(file, "for all", { mode: 0o644 });
+  expect(statSync(file).mode & 0o777).toBe(0o644);
   expect(readdirSync(folder)).toEqual(["file"]);
 });
 
