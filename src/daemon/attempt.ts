@@ -11,6 +11,7 @@ import { endpointKey } from "../sources/discovery/picture.js";
 import type { CacheEvent, Failure } from "../sources/event.js";
 import { TetherError, messageOf } from "../util/errors.js";
 
+/** What a try needs. */
 export interface AttemptDeps {
   readonly discovery: Discovery;
   readonly handshake: (stream: Duplex, ms: number) => Promise<DaemonInfo>;

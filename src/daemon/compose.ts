@@ -21,6 +21,7 @@ import { createTethers } from "./tethers.js";
 import { openUploads } from "./uploads.js";
 import { createWarnings } from "./warnings.js";
 
+/** What a daemon is started with. `env` loses the variables in which systemd passes sockets. */
 export interface DaemonOptions {
   readonly config: Config;
   readonly dirs: Dirs;
@@ -28,6 +29,7 @@ export interface DaemonOptions {
   readonly env: NodeJS.ProcessEnv;
 }
 
+/** A daemon that runs. */
 export interface Daemon {
   /** Unlists every cache, lets running NARs finish for a bounded time, closes everything. */
   stop(): Promise<void>;

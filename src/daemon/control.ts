@@ -8,6 +8,7 @@ import type { Warnings } from "./warnings.js";
 
 type Answer = (request: ControlRequest) => Promise<ControlReply>;
 
+/** The control socket of a running daemon. */
 export interface Control {
   /** From now on requests are answered so; before, that the daemon is still starting. */
   answerWith(answer: Answer): void;

@@ -5,11 +5,13 @@ import { transition } from "../decision/transition.js";
 import { initialState, type CacheState } from "../decision/state.js";
 import type { CacheEvent, Fact, HostEvent } from "../sources/event.js";
 
+/** The caches' states, by name. */
 export type States = ReadonlyMap<string, CacheState>;
 
 /** Anything that may be posted: a fact about one cache, or about the machine and so about all. */
 export type Posted = { readonly cache: string; readonly fact: CacheEvent } | { readonly fact: HostEvent };
 
+/** Holds the caches' states. */
 export interface Controller {
   /** Queues a fact; resolves when its effects are done. Never rejects. */
   post(posted: Posted): Promise<void>;

@@ -6,6 +6,7 @@ import type { States } from "./controller.js";
 import type { OverrideEntry } from "./override-file.js";
 import type { Tether } from "./tether.js";
 
+/** What the effects act on. */
 export interface EffectsDeps {
   readonly tethers: ReadonlyMap<string, Tether>;
   /** What the override holds for a cache that is in use; null where Nix would not take it. */

@@ -11,6 +11,7 @@ import { beginRechecks, type Rechecks, type RecheckTimes } from "./rechecks.js";
 /** Far more than a build asks for in vain; asking for so many again takes a twentieth of a second. */
 const mostDenials = 4_000;
 
+/** What the generations hang on. */
 export interface GenerationsDeps {
   readonly caches: readonly string[];
   readonly saved: Saved;
@@ -28,6 +29,7 @@ export interface GenerationsDeps {
   readonly log: Logger;
 }
 
+/** Which URL of each cache is in use. */
 export interface Generations {
   current(cache: string): number;
   /** To be told of every answer to a request for a narinfo. */

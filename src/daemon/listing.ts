@@ -17,6 +17,7 @@ import { createSaver } from "./saver.js";
 import { createUrlPermissions, type UrlPermissions } from "./url-permissions.js";
 import type { Warnings } from "./warnings.js";
 
+/** What the listing hangs on. */
 export interface ListingDeps {
   readonly config: Config;
   readonly dirs: Dirs;
@@ -33,6 +34,7 @@ export interface ListingDeps {
   readonly log: Logger;
 }
 
+/** What Nix is told of the caches, and what is known of what it makes of it. */
 export interface Listing {
   readonly generations: Pick<Generations, "answered" | "current">;
   readonly permissions: Pick<UrlPermissions, "listable" | "lookAgain">;

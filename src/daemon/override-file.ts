@@ -18,6 +18,7 @@ export interface OverrideEntry {
   readonly publicKeys: readonly string[];
 }
 
+/** The override on disk. */
 export interface OverrideFile {
   /**
    * Replaces the content, unless it is this already. With no entries the file is emptied and not removed, so

@@ -26,6 +26,7 @@ export function readPaused(file: string, caches: readonly string[], log: Logger)
   }
 }
 
+/** Keeps the file in step with what is paused. */
 export interface PausedRecord {
   /** Writes down what is paused in these states, where that has changed. */
   follow(states: States): void;

@@ -11,6 +11,7 @@ const usualMs = 60_000;
 /** A beat that takes longer than this many milliseconds does not count: the daemon hangs somewhere. */
 const withinMs = 10_000;
 
+/** What a beat consists of, and who hears of it. */
 export interface PulseDeps {
   /** Looks at everything again, by way of the same queue as every event; must not hang and must not reject. */
   readonly beat: () => Promise<unknown>;
@@ -21,6 +22,7 @@ export interface PulseDeps {
   readonly log: Logger;
 }
 
+/** A pulse that beats. */
 export interface Pulse {
   stop(): void;
 }

@@ -27,6 +27,7 @@ export const defaultRecheckTimes: RecheckTimes = {
   settleMs: 1_000,
 };
 
+/** What is asked, and how often. */
 export interface RechecksDeps {
   /** Whether anything is in doubt. */
   readonly inDoubt: () => boolean;
@@ -39,6 +40,7 @@ export interface RechecksDeps {
   readonly log: Logger;
 }
 
+/** The rounds of one link, from its beginning on. */
 export interface Rechecks {
   /** When the first round has ended, or has taken too long; null where there is nothing to ask. */
   readonly settled: Promise<void> | null;

@@ -1,5 +1,6 @@
 // Writes something down soon after it has changed, and not too often while it goes on changing.
 
+/** Knows when something is to be written. */
 export interface Saver {
   /** What is to be written has changed. */
   changed(): void;
@@ -7,6 +8,7 @@ export interface Saver {
   flush(): Promise<void>;
 }
 
+/** How soon, how often, and who hears of it. */
 export interface SaverOptions {
   /** From a change to its being written, in milliseconds. */
   readonly soonMs: number;

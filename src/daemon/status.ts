@@ -19,6 +19,7 @@ export interface CacheFacts {
   readonly stats: GatewayStats;
 }
 
+/** All that the report is made of. */
 export interface ReportFacts {
   readonly pid: number;
   readonly since: number;

@@ -36,6 +36,7 @@ export function takeWatchdogMs(env: NodeJS.ProcessEnv, pid: number): number | nu
   return micros > 0 ? micros / 1_000 : null;
 }
 
+/** Tells systemd how the daemon is; does nothing where systemd does not listen. */
 export interface Notifier {
   ready(): void;
   stopping(): void;

@@ -23,6 +23,7 @@ const probeMs = 2_000;
 /** No rest is meant to be longer, in milliseconds. */
 const longestRestMs = 10 * 60_000;
 
+/** What one cache's effects need. */
 export interface TetherDeps extends Omit<AttemptDeps, "post" | "onTarget" | "log"> {
   readonly name: string;
   readonly config: CacheConfig;
@@ -43,6 +44,7 @@ export interface TetherDeps extends Omit<AttemptDeps, "post" | "onTarget" | "log
   readonly log: Logger;
 }
 
+/** One cache's effects. */
 export interface Tether {
   /** Whether what stands on the link in use must go, for this wish. */
   leaves(wish: Desired): boolean;

@@ -17,6 +17,7 @@ import { createTether, type Tether } from "./tether.js";
 import type { Uploads } from "./uploads.js";
 import type { Warnings } from "./warnings.js";
 
+/** What the tethers have in common. */
 export interface TethersDeps {
   readonly config: Config;
   readonly dirs: Dirs;

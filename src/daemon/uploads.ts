@@ -19,6 +19,7 @@ export interface LinkUploads {
   stop(): Promise<void>;
 }
 
+/** The spool and those who empty it. */
 export interface Uploads {
   /** Null for a cache that nothing is uploaded to. */
   of(cache: string): LinkUploads | null;
@@ -31,6 +32,7 @@ export interface Uploads {
   close(): Promise<void>;
 }
 
+/** What the uploads need. */
 export interface UploadsOptions {
   readonly config: Config;
   readonly dirs: Dirs;

@@ -11,6 +11,7 @@ const atMostEveryMs = 3_000;
 /** Who wants to know what is true now waits so long for Nix's answer, in milliseconds. */
 const patienceMs = 1_500;
 
+/** Whose URLs, and how Nix is asked. */
 export interface UrlPermissionsDeps {
   /** Each cache's URLs as they are listed, by their generation. */
   readonly urls: ReadonlyMap<string, readonly string[]>;
@@ -24,6 +25,7 @@ export interface UrlPermissionsDeps {
   readonly warnings: Warnings;
 }
 
+/** What Nix takes from this user. */
 export interface UrlPermissions {
   /**
    * Which of the cache's URLs may be listed: its present one, as long as nothing is known; else the one without a

@@ -27,6 +27,7 @@ export interface GatewayCacheOptions {
   readonly priority: number;
 }
 
+/** The HTTP binary cache that Nix asks. */
 export interface Gateway {
   /**
    * null = "not here" from this moment on. With `mayReturn` (default false) the machine is being looked for: running NARs
@@ -51,6 +52,7 @@ export interface Gateway {
   close(graceMs: number): Promise<void>;
 }
 
+/** Which caches it serves, to whom, and within which limits. */
 export interface GatewayOptions {
   readonly caches: readonly GatewayCacheOptions[];
   readonly log: Logger;

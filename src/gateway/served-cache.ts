@@ -31,6 +31,7 @@ const mostUnsigned = 100_000;
 /** Of many paths that are there, so many unfit ones in a row are reason enough to stop. */
 const mostTried = 20;
 
+/** What the gateway holds of one cache. */
 export class ServedCache {
   readonly priority: number;
   readonly stats: GatewayStats = { lookups: 0, hits: 0, narBytes: 0, resumed: 0, unsigned: 0 };

@@ -3,6 +3,7 @@
 /** The bound on what is remembered; far more NARs than Nix ever has under way at once. */
 const mostTombstones = 1_000;
 
+/** A set of NARs' names whose members leave by themselves. */
 export interface Tombstones {
   add(nar: string): void;
   has(nar: string): boolean;

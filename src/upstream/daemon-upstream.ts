@@ -10,6 +10,7 @@ import { createOpener } from "./opener.js";
 import { createPresence } from "./presence.js";
 import type { Upstream } from "./upstream.js";
 
+/** The ways to the machine. */
 export interface DaemonUpstreamOptions {
   /** A fresh byte stream to the nix-daemon, before any handshake. */
   readonly openDaemon: () => Promise<Duplex>;

@@ -24,6 +24,7 @@ const script =
   `command -v nix-store >/dev/null && command -v tail >/dev/null || exit 127; ` +
   `${markerCommand}; nix-store --dump "$1" | tail -c "+$2"`;
 
+/** The way to run a command, and how long it may keep still. */
 export interface DumpTailDeps {
   readonly exec: (command: string) => Promise<RemoteProgram>;
   /** Time for the marker, in milliseconds. */
@@ -33,6 +34,7 @@ export interface DumpTailDeps {
   readonly log: Logger;
 }
 
+/** Gives ends of NARs. */
 export interface DumpTail {
   /**
    * The bytes of the NAR from `from` on, exactly so many, or an error on the stream; the last ones come when the program

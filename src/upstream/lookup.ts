@@ -13,6 +13,7 @@ import type { UpstreamLimits } from "./limits.js";
 /** More roots than this are forgotten here (the daemon keeps them): a path may then be named twice. */
 const maxRoots = 50_000;
 
+/** The way to the nix-daemon, and what keeps the connection open. */
 export interface LookupDeps {
   readonly open: () => Promise<DaemonClient>;
   readonly limits: UpstreamLimits;
@@ -23,6 +24,7 @@ export interface LookupDeps {
   readonly log: Logger;
 }
 
+/** Lookups over one connection, opened when it is needed. */
 export interface Lookup {
   /** See `Upstream.queryByHashPart`. */
   queryByHashPart(hashPart: string, signal: AbortSignal): Promise<PathInfo | null>;

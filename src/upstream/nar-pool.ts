@@ -12,6 +12,7 @@ import type { UpstreamLimits } from "./limits.js";
 import { createTurns, type Turns } from "./turns.js";
 import type { NarTail } from "./upstream.js";
 
+/** The ways to the machine, and how many. */
 export interface NarPoolDeps {
   readonly open: (signal: AbortSignal) => Promise<DaemonClient>;
   /** Runs a command on the machine; null where there is no way to. */
@@ -20,6 +21,7 @@ export interface NarPoolDeps {
   readonly log: Logger;
 }
 
+/** Gives NARs and ends of NARs. */
 export interface NarPool {
   /** See `Upstream.openNar`. The signal counts until the stream is given; then the stream is to be destroyed. */
   openNar(info: PathInfo, signal: AbortSignal): Promise<Readable>;

@@ -9,6 +9,7 @@ import { TetherError } from "../util/errors.js";
 /** Questions under way at once: few round trips, and an early end when something is there. */
 const pipelined = 500;
 
+/** Asks which paths are there. */
 export interface Presence {
   /** See `Upstream.findPresent`. */
   findPresent(hashParts: readonly string[], signal: AbortSignal): Promise<string[]>;

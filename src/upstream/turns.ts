@@ -2,6 +2,7 @@
 
 import { TetherError } from "../util/errors.js";
 
+/** The places and those who wait for one. */
 export interface Turns {
   /**
    * Resolves with the function that gives the place back (idempotent). Rejects with the signal's reason, with

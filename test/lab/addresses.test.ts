@@ -1,11 +1,12 @@
 // Addresses that come, go and change, on either side and in either family: the same daemon follows the Pi.
 
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import type { CacheStatus } from "../../src/control/messages.js";
-import { Lab } from "./lab.js";
+import type { Lab } from "./lab.js";
 import { Laptop } from "./laptop.js";
 import { expectFetched } from "./store.js";
-import { Tether, onePi } from "./tether.js";
+import type { Tether } from "./tether.js";
+import { useTetheredLab } from "./tethered-lab.js";
 
 describe("a network whose addresses change", () => {
   let lab: Lab;
@@ -13,17 +14,10 @@ describe("a network whose addresses change", () => {
   let tether: Tether;
   let pid: number;
 
-  beforeAll(async () => {
-    lab = await Lab.up({ nix: "2.8" });
+  useTetheredLab({ nix: "2.8" }, (up) => {
+    ({ lab, tether, pid } = up);
     laptop = new Laptop(lab);
-    tether = await Tether.install(lab, onePi);
-    await tether.waitListed(["pi"]);
-    ({ pid } = await tether.status());
   });
-
-  afterAll(() => lab?.down());
-
-  beforeEach(() => tether.showLogOnFailure());
 
   // Every test leaves the Pi to be found, and the same daemon finds it.
   afterEach(async () => {
@@ -55,6 +49,9 @@ describe("a network whose addresses change", () => {
     it("finds the Pi by a routed address", async () => {
       // avahi tells no link-local address where there is another.
       await lab.exec("pi", "ip address add fd77::1/64 dev eth0 nodad");
+      await lab.waitFor("avahi to tell it", async () =>
+        (await lab.exec("pi", "avahi-resolve -6 -n pi.local")).stdout.includes("fd77::1"),
+      );
       await laptop.set("ipv6.method manual ipv6.addresses fd77::2/64");
       await tether.waitCache("the routed address", listedAt("fd77::1"));
       await expectFetched(lab, tether, "routed");

@@ -1,12 +1,13 @@
 // Nix under a hail of faults: a short one with fixed seeds, or a long one with any.
 //   CHAOS_MINUTES=60 CHAOS_SEED=anything CHAOS_NIX=2.34 npx vitest run --project lab test/lab/chaos
 
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { runChaos } from "./chaos/chaos.js";
 import { deals } from "./chaos/faults.js";
 import { jobs } from "./chaos/jobs.js";
-import { Lab, type NixVersion } from "./lab.js";
-import { Tether, onePi } from "./tether.js";
+import type { Lab, NixVersion } from "./lab.js";
+import type { Tether } from "./tether.js";
+import { useTetheredLab } from "./tethered-lab.js";
 
 const { CHAOS_MINUTES, CHAOS_SEED, CHAOS_NIX } = process.env;
 const minutes = Number(CHAOS_MINUTES ?? "0.75");
@@ -31,13 +32,7 @@ describe.each(runs)("with Nix %s and the seed %s", (nix, seed) => {
   let lab: Lab;
   let tether: Tether;
 
-  beforeAll(async () => {
-    lab = await Lab.up({ nix });
-    tether = await Tether.install(lab, onePi);
-    await tether.waitListed(["pi"]);
-  });
-
-  afterAll(() => lab?.down());
+  useTetheredLab({ nix }, (up) => ({ lab, tether } = up));
 
   it("ends every command well and in time", { timeout: durationMs + 600_000 }, async () => {
     const long = minutes >= 2;

@@ -1,11 +1,12 @@
 // The daemon itself goes away in the middle of a build: killed, replaced by another version, broken so that it can not start
 // again. The build succeeds each time, and what is dead is not listed.
 
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { beforeEach, describe, expect, it } from "vitest";
 import { delay } from "../../src/util/abort.js";
-import { Lab, type NixVersion } from "./lab.js";
+import type { Lab, NixVersion } from "./lab.js";
 import { build, copiedFrom, verify, type Built } from "./store.js";
-import { Tether, onePi } from "./tether.js";
+import type { Tether } from "./tether.js";
+import { useTetheredLab } from "./tethered-lab.js";
 
 const program = "/usr/local/bin/nix-tether";
 
@@ -13,18 +14,11 @@ describe.each<NixVersion>(["2.8", "2.34"])("with Nix %s, the daemon", (nix) => {
   let lab: Lab;
   let tether: Tether;
 
-  beforeAll(async () => {
-    lab = await Lab.up({ nix });
-    // Ten times 8 MB then take some five seconds.
-    await lab.bandwidth("laptop", "150mbit");
-    tether = await Tether.install(lab, onePi);
-    await tether.waitListed(["pi"]);
-  });
-
-  afterAll(() => lab?.down());
+  // Ten times 8 MB then take some five seconds.
+  const prepare = (fresh: Lab): Promise<void> => fresh.bandwidth("laptop", "150mbit");
+  useTetheredLab({ nix, prepare }, (up) => ({ lab, tether } = up));
 
   beforeEach(async () => {
-    tether.showLogOnFailure();
     // Ten starts in three minutes are too many, and each test makes some.
     await tether.shell("systemctl --user reset-failed nix-tether.service");
   });

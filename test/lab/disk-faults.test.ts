@@ -1,10 +1,11 @@
 // What may happen to the files that the daemon lives by: a full disk, a folder that can not be written, something else in a
 // file's place, a folder that is deleted. The same daemon lives through all of it, and puts things right when it can.
 
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { Lab } from "./lab.js";
+import { afterEach, describe, expect, it } from "vitest";
+import type { Lab } from "./lab.js";
 import { build, copiedFrom } from "./store.js";
-import { Tether, onePi } from "./tether.js";
+import type { Tether } from "./tether.js";
+import { useTetheredLab } from "./tethered-lab.js";
 
 const nixFolder = "/home/dev/.config/nix";
 const overrideFile = `${nixFolder}/nix-tether.conf`;
@@ -28,17 +29,8 @@ describe("a laptop whose disk and files give trouble", () => {
   let tether: Tether;
   let pid: number;
 
-  beforeAll(async () => {
-    lab = await Lab.up({ nix: "2.8" });
-    await lab.exec("laptop", quickPulse);
-    tether = await Tether.install(lab, onePi);
-    await tether.waitListed(["pi"]);
-    ({ pid } = await tether.status());
-  });
-
-  afterAll(() => lab?.down());
-
-  beforeEach(() => tether.showLogOnFailure());
+  const prepare = (fresh: Lab): Promise<unknown> => fresh.exec("laptop", quickPulse);
+  useTetheredLab({ nix: "2.8", prepare }, (up) => ({ lab, tether, pid } = up));
 
   // All is as before, without a restart.
   afterEach(async () => {

@@ -1,27 +1,19 @@
 // What goes wrong with the way to the Pi: sshd, addresses, keys, the agent. Each is noticed, said plainly where a person must
 // act, and over without a restart of the daemon.
 
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { Lab } from "./lab.js";
+import { afterEach, describe, expect, it } from "vitest";
+import type { Lab } from "./lab.js";
 import { closeSessions } from "./pi-sshd.js";
 import { build, copiedFrom } from "./store.js";
-import { Tether, onePi } from "./tether.js";
+import type { Tether } from "./tether.js";
+import { useTetheredLab } from "./tethered-lab.js";
 
 describe("a way to the Pi that breaks", () => {
   let lab: Lab;
   let tether: Tether;
   let pid: number;
 
-  beforeAll(async () => {
-    lab = await Lab.up({ nix: "2.8" });
-    tether = await Tether.install(lab, onePi);
-    await tether.waitListed(["pi"]);
-    ({ pid } = await tether.status());
-  });
-
-  afterAll(() => lab?.down());
-
-  beforeEach(() => tether.showLogOnFailure());
+  useTetheredLab({ nix: "2.8" }, (up) => ({ lab, tether, pid } = up));
 
   // Every test leaves the Pi as it found it, and the same daemon finds it again.
   afterEach(async () => {

@@ -1,24 +1,17 @@
 // A "not here" that has become false must not hide the Pi: Nix remembers it for an hour, under the URL that it asked. With
 // the real Nix of a user who is not trusted, whose administrator allowed the cache's URLs once.
 
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { Lab, type NixVersion } from "./lab.js";
+import { describe, expect, it } from "vitest";
+import type { Lab, NixVersion } from "./lab.js";
 import { build, copiedFrom, realise } from "./store.js";
-import { Tether, onePi } from "./tether.js";
+import type { Tether } from "./tether.js";
+import { useTetheredLab } from "./tethered-lab.js";
 
 describe.each<NixVersion>(["2.8", "2.34"])("with Nix %s", (nix) => {
   let lab: Lab;
   let tether: Tether;
 
-  beforeAll(async () => {
-    lab = await Lab.up({ nix });
-    tether = await Tether.install(lab, onePi);
-    await tether.waitListed(["pi"]);
-  });
-
-  afterAll(() => lab?.down());
-
-  beforeEach(() => tether.showLogOnFailure());
+  useTetheredLab({ nix }, (up) => ({ lab, tether } = up));
 
   /** The URL that Nix is told of. */
   async function url(): Promise<string> {

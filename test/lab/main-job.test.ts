@@ -1,26 +1,19 @@
 // The main job, with the real nix at both ends: what the Pi has is fetched from it while it is there, and when its cable
 // is pulled Nix goes on as if the cache had never been configured.
 
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { delay } from "../../src/util/abort.js";
 import { CarrierWatch } from "./carrier-watch.js";
-import { Lab, type NixVersion } from "./lab.js";
+import type { Lab, NixVersion } from "./lab.js";
 import { build, closureHashes, copiedFrom, realise, verify } from "./store.js";
-import { Tether, onePi } from "./tether.js";
+import type { Tether } from "./tether.js";
+import { useTetheredLab } from "./tethered-lab.js";
 
 describe.each<NixVersion>(["2.8", "2.26", "2.34"])("with Nix %s", (nix) => {
   let lab: Lab;
   let tether: Tether;
 
-  beforeAll(async () => {
-    lab = await Lab.up({ nix });
-    tether = await Tether.install(lab, onePi);
-    await tether.waitListed(["pi"]);
-  });
-
-  afterAll(() => lab?.down());
-
-  beforeEach(() => tether.showLogOnFailure());
+  useTetheredLab({ nix }, (up) => ({ lab, tether } = up));
 
   it("says where the Pi is and what it runs", async () => {
     const { state, transport, nixVersion, listed } = await tether.cache();

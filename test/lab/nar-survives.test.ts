@@ -1,11 +1,12 @@
 // A NAR that survives the link: a mishap in the middle of a large path, and Nix notices nothing; the cable is pulled for
 // good, and Nix builds by itself.
 
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, describe, expect, it } from "vitest";
 import { delay } from "../../src/util/abort.js";
-import { Lab, type Host, type NixVersion } from "./lab.js";
+import type { Lab, Host, NixVersion } from "./lab.js";
 import { build, copiedFrom, realise, verify } from "./store.js";
-import { Tether, onePi } from "./tether.js";
+import { onePi, type Tether } from "./tether.js";
+import { useTetheredLab } from "./tethered-lab.js";
 
 /** Short, for the sake of the test that waits for its end. */
 const resumeWait = 6;
@@ -49,17 +50,10 @@ describe.each<[NixVersion, Mishap[]]>([
   let lab: Lab;
   let tether: Tether;
 
-  beforeAll(async () => {
-    lab = await Lab.up({ nix });
-    // So slow that there is a middle: 75 MB/s.
-    await lab.exec("pi", "tc qdisc add dev eth0 root tbf rate 600mbit burst 512k latency 100ms");
-    tether = await Tether.install(lab, config);
-    await tether.waitListed(["pi"]);
-  });
-
-  afterAll(() => lab?.down());
-
-  beforeEach(() => tether.showLogOnFailure());
+  // So slow that there is a middle: 75 MB/s.
+  const prepare = (fresh: Lab): Promise<unknown> =>
+    fresh.exec("pi", "tc qdisc add dev eth0 root tbf rate 600mbit burst 512k latency 100ms");
+  useTetheredLab({ nix, config, prepare }, (up) => ({ lab, tether } = up));
 
   afterEach(async () => {
     await lab.cable("laptop", "up");

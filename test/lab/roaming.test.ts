@@ -1,9 +1,9 @@
 // The laptop sleeps, goes to a café, and changes from Wi-Fi to cable: the same daemon finds the Pi again, and takes nobody
 // else for it.
 
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { delay } from "../../src/util/abort.js";
-import { Lab, type Running } from "./lab.js";
+import type { Lab, Running } from "./lab.js";
 import { Laptop } from "./laptop.js";
 import { ListingWatch } from "./listing-watch.js";
 import { build, copiedFrom, expectFetched, realise } from "./store.js";
@@ -17,7 +17,8 @@ import {
   startSshd,
   strangersAddress,
 } from "./stranger.js";
-import { Tether, onePi } from "./tether.js";
+import type { Tether } from "./tether.js";
+import { useTetheredLab } from "./tethered-lab.js";
 
 describe("a laptop that moves about", () => {
   let lab: Lab;
@@ -25,18 +26,11 @@ describe("a laptop that moves about", () => {
   let tether: Tether;
   let pid: number;
 
-  beforeAll(async () => {
-    lab = await Lab.up({ nix: "2.8" });
-    laptop = new Laptop(lab);
+  const prepare = async (fresh: Lab): Promise<void> => {
+    laptop = new Laptop(fresh);
     await laptop.prepare({ home: "10.77.0.1", cafe: strangersAddress });
-    tether = await Tether.install(lab, onePi);
-    await tether.waitListed(["pi"]);
-    ({ pid } = await tether.status());
-  });
-
-  afterAll(() => lab?.down());
-
-  beforeEach(() => tether.showLogOnFailure());
+  };
+  useTetheredLab({ nix: "2.8", prepare }, (up) => ({ lab, tether, pid } = up));
 
   // Every test leaves the laptop at home, and the same daemon finds the Pi there.
   afterEach(async () => {

@@ -1,10 +1,11 @@
 // Set-ups and surroundings that differ: a strict sshd, uploads, a second cache, a laptop without a system bus.
 
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { Lab } from "./lab.js";
+import { afterEach, describe, expect, it } from "vitest";
+import type { Lab } from "./lab.js";
 import { configureSshd, restrictKey } from "./pi-sshd.js";
 import { build, copiedFrom } from "./store.js";
-import { Tether, onePi } from "./tether.js";
+import { onePi, type Tether } from "./tether.js";
+import { useTetheredLab } from "./tethered-lab.js";
 
 const twoCaches = `${onePi}
 [caches.nas]
@@ -16,15 +17,7 @@ describe("a laptop and a Pi set up otherwise", () => {
   let lab: Lab;
   let tether: Tether;
 
-  beforeAll(async () => {
-    lab = await Lab.up({ nix: "2.8" });
-    tether = await Tether.install(lab, onePi);
-    await tether.waitListed(["pi"]);
-  });
-
-  afterAll(() => lab?.down());
-
-  beforeEach(() => tether.showLogOnFailure());
+  useTetheredLab({ nix: "2.8" }, (up) => ({ lab, tether } = up));
 
   afterEach(() => tether.waitListed(["pi"], 90_000));
 

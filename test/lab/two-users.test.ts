@@ -1,9 +1,10 @@
 // Two users of one laptop, each with a daemon: neither gets in the other's way, and each cache answers its own user and root.
 
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { Lab } from "./lab.js";
+import { beforeAll, describe, expect, it } from "vitest";
+import type { Lab } from "./lab.js";
 import { build, copiedFrom } from "./store.js";
-import { Tether, onePi } from "./tether.js";
+import { onePi, type Tether } from "./tether.js";
+import { useTetheredLab } from "./tethered-lab.js";
 
 const ownPort = 37_600;
 const devs = "http://127.0.0.1:37515/pi";
@@ -27,17 +28,12 @@ describe("two users with a daemon each", () => {
   let lab: Lab;
   let tether: Tether;
 
+  useTetheredLab({ nix: "2.8" }, (up) => ({ lab, tether } = up));
+
   beforeAll(async () => {
-    lab = await Lab.up({ nix: "2.8" });
-    tether = await Tether.install(lab, onePi);
-    await tether.waitListed(["pi"]);
     await lab.exec("laptop", addAlice);
     await alice("systemctl --user enable --now nix-tether.socket nix-tether.service || true");
   });
-
-  afterAll(() => lab?.down());
-
-  beforeEach(() => tether.showLogOnFailure());
 
   const alice = async (commands: string): Promise<string> =>
     (await lab.user("laptop", "alice", commands)).stdout;

@@ -1,10 +1,11 @@
 // Uploads as they are meant: the hook runs as root's nix-daemon's, nobody is trusted, and what was built while the Pi was
 // away is there after its return.
 
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { eventually } from "../support/eventually.js";
-import { Lab, type NixVersion } from "./lab.js";
-import { Tether, onePi } from "./tether.js";
+import type { Lab, NixVersion } from "./lab.js";
+import { onePi, type Tether } from "./tether.js";
+import { useTetheredLab } from "./tethered-lab.js";
 
 const count = 20;
 const expression = `{ salt }: builtins.genList (n: derivation {
@@ -24,29 +25,26 @@ describe.each<NixVersion>(["2.8", "2.34"])("with Nix %s", (nix) => {
   let lab: Lab;
   let tether: Tether;
 
-  beforeAll(async () => {
-    lab = await Lab.up({ nix });
-    await lab.user(
+  const prepare = async (fresh: Lab): Promise<void> => {
+    await fresh.user(
       "laptop",
       "dev",
       `cat >many.nix <<'NIX'\n${expression}\nNIX
       nix-store --generate-binary-cache-key laptop-1 laptop.key laptop.pub; chmod 600 laptop.key`,
     );
-    const { stdout: key } = await lab.user("laptop", "dev", "cat laptop.pub");
+    const { stdout: key } = await fresh.user("laptop", "dev", "cat laptop.pub");
     const restart = "systemctl stop nix-daemon.service; systemctl start nix-daemon.socket";
-    await lab.exec("pi", `echo "extra-trusted-public-keys = ${key.trim()}" >>/etc/nix/nix.conf; ${restart}`);
-    await lab.exec(
+    await fresh.exec(
+      "pi",
+      `echo "extra-trusted-public-keys = ${key.trim()}" >>/etc/nix/nix.conf; ${restart}`,
+    );
+    await fresh.exec(
       "laptop",
       `mkdir -p /etc/nix-tether; echo "user = dev" >/etc/nix-tether/hook.conf
       echo "post-build-hook = /opt/nix-tether/hooks/post-build-hook.sh" >>/etc/nix/nix.conf; ${restart}`,
     );
-    tether = await Tether.install(lab, config);
-    await tether.waitListed(["pi"]);
-  });
-
-  afterAll(() => lab?.down());
-
-  beforeEach(() => tether.showLogOnFailure());
+  };
+  useTetheredLab({ nix, config, prepare }, (up) => ({ lab, tether } = up));
 
   it(`brings ${count} builds to the Pi that were made while it was away, whatever was collected meanwhile`, async () => {
     await lab.cable("pi", "down");

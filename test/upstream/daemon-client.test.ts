@@ -2,7 +2,6 @@ import { PassThrough } from "node:stream";
 import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect, it } from "vitest";
 import { isValidPath, opcode, queryPathFromHashPart, queryPathInfo } from "../../src/protocol/operations.js";
-import type { PathInfo } from "../../src/protocol/path-info.js";
 import { encodeError } from "../../src/protocol/stderr.js";
 import { encodeString, encodeU64 } from "../../src/protocol/writer.js";
 import { DaemonClient } from "../../src/upstream/daemon-client.js";
@@ -10,23 +9,15 @@ import { handshakeDaemon } from "../../src/upstream/handshake-daemon.js";
 import type { NarWatch } from "../../src/upstream/nar-stream.js";
 import { answererFor, type Answerer, fakeDaemon, last } from "../support/fake-daemon.js";
 import { encodeNar } from "../support/nar.js";
+import { infoOf } from "../support/path-infos.js";
 import { collect } from "../support/wire.js";
 
 const path = `/nix/store/${"a".repeat(32)}-x`;
 const smallNar = encodeNar({ kind: "regular", contents: "hello" });
 const bigNar = encodeNar({ kind: "regular", contents: Buffer.alloc(3_000_000, 7) });
 const watch: NarWatch = { stallMs: 300, wholeNarBytes: 4096, onBytes: () => undefined };
-const infoOf = (nar: Buffer): PathInfo => ({
-  path,
-  narHash: "0".repeat(64),
-  narSize: nar.length,
-  references: [],
-  deriver: null,
-  signatures: [],
-  ca: null,
-});
-const small = infoOf(smallNar);
-const big = infoOf(bigNar);
+const small = infoOf(path, smallNar.length);
+const big = infoOf(path, bigNar.length);
 const noop = (): void => undefined;
 
 async function clientOf(answer: Answerer): Promise<DaemonClient> {
@@ -157,7 +148,7 @@ describe("DaemonClient", () => {
     const cut = tree.indexOf(encodeString("entry"), 100_000);
     const broken = Buffer.concat([tree.subarray(0, cut), encodeError(0x122, "disk on fire")]);
     const client = await clientOf(answererFor([], () => broken));
-    const stream = await client.narFromPath(infoOf(tree), watch, noop);
+    const stream = await client.narFromPath(infoOf(path, tree.length), watch, noop);
     const got: Buffer[] = [];
     const read = async (): Promise<void> => {
       for await (const piece of stream) got.push(piece as Buffer);

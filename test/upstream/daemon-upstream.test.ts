@@ -10,20 +10,12 @@ import type { UpstreamLimits } from "../../src/upstream/limits.js";
 import type { Upstream } from "../../src/upstream/upstream.js";
 import { answererFor, type Answerer, fakeDaemon, type FakeDaemon } from "../support/fake-daemon.js";
 import { encodeNar } from "../support/nar.js";
+import { infoOf, numberedHash, numberedPath } from "../support/path-infos.js";
 import { collect } from "../support/wire.js";
 
 const never = new AbortController().signal;
 const nar = encodeNar({ kind: "regular", contents: Buffer.alloc(1_500_000, 7) });
-const hashOf = (i: number): string => String(i).padStart(32, "0");
-const infos: PathInfo[] = Array.from({ length: 100 }, (_, i) => ({
-  path: `/nix/store/${hashOf(i)}-thing`,
-  narHash: "0".repeat(64),
-  narSize: nar.length,
-  references: [],
-  deriver: null,
-  signatures: [],
-  ca: null,
-}));
+const infos = Array.from({ length: 100 }, (_, i) => infoOf(numberedPath(i), nar.length));
 const info = infos[1] as PathInfo;
 const usual = answererFor(infos, () => nar);
 
@@ -46,8 +38,8 @@ const openCount = (daemon: FakeDaemon): number =>
 describe("queryByHashPart", () => {
   it("asks for path, root and info over one connection, and for a root only once", async () => {
     const { daemon, upstream, operations } = setUp();
-    expect(await upstream.queryByHashPart(hashOf(1), never)).toEqual(info);
-    expect(await upstream.queryByHashPart(hashOf(1), never)).toEqual(info);
+    expect(await upstream.queryByHashPart(numberedHash(1), never)).toEqual(info);
+    expect(await upstream.queryByHashPart(numberedHash(1), never)).toEqual(info);
     expect(await upstream.queryByHashPart("z".repeat(32), never)).toBeNull();
     expect(await upstream.queryByHashPart("../../etc/passwd", never)).toBeNull();
     const { queryPathFromHashPart: byHash, addTempRoot: root, queryPathInfo: about } = opcode;
@@ -58,7 +50,7 @@ describe("queryByHashPart", () => {
 
   it("pipelines many over one connection", async () => {
     const { daemon, upstream } = setUp();
-    const asked = infos.map((_, i) => upstream.queryByHashPart(hashOf(i), never));
+    const asked = infos.map((_, i) => upstream.queryByHashPart(numberedHash(i), never));
     expect(await Promise.all(asked)).toEqual(infos);
     expect(daemon.connections).toHaveLength(1);
     upstream.close();
@@ -70,11 +62,13 @@ describe("queryByHashPart", () => {
       lookupMs: 80,
     });
     const begun = performance.now();
-    const both = await Promise.allSettled([1, 2].map((i) => upstream.queryByHashPart(hashOf(i), never)));
+    const both = await Promise.allSettled(
+      [1, 2].map((i) => upstream.queryByHashPart(numberedHash(i), never)),
+    );
     expect(performance.now() - begun).toBeLessThan(1000);
     expect(both).toMatchObject([{ reason: { code: "timeout" } }, { reason: { code: "timeout" } }]);
     stuck = false;
-    expect(await upstream.queryByHashPart(hashOf(1), never)).toEqual(info);
+    expect(await upstream.queryByHashPart(numberedHash(1), never)).toEqual(info);
     expect(daemon.connections).toHaveLength(2);
     upstream.close();
   });
@@ -82,10 +76,10 @@ describe("queryByHashPart", () => {
   it("rejects in time when no connection can be opened, or none shakes hands", async () => {
     const open = (): Promise<Duplex> => new Promise(() => undefined);
     const upstream = createDaemonUpstream({ openDaemon: open, log, limits: { lookupMs: 50, openMs: 80 } });
-    await expect(upstream.queryByHashPart(hashOf(1), never)).rejects.toMatchObject({ code: "timeout" });
+    await expect(upstream.queryByHashPart(numberedHash(1), never)).rejects.toMatchObject({ code: "timeout" });
     upstream.close();
     const refused = createDaemonUpstream({ openDaemon: () => Promise.reject(new Error("refused")), log });
-    await expect(refused.queryByHashPart(hashOf(1), never)).rejects.toThrow("refused");
+    await expect(refused.queryByHashPart(numberedHash(1), never)).rejects.toThrow("refused");
     refused.close();
   });
 
@@ -108,7 +102,7 @@ describe("queryByHashPart", () => {
     );
     const stream = await trickle.upstream.openNar(info, never);
     const whole = collect(stream);
-    expect(await trickle.upstream.queryByHashPart(hashOf(1), never)).toEqual(info);
+    expect(await trickle.upstream.queryByHashPart(numberedHash(1), never)).toEqual(info);
     expect((await whole).length).toBe(nar.length);
     trickle.upstream.close();
   });
@@ -121,8 +115,8 @@ describe("queryByHashPart", () => {
       }
       return usual(request, from);
     });
-    await upstream.queryByHashPart(hashOf(1), never);
-    const asked = [2, 3, 4].map((i) => upstream.queryByHashPart(hashOf(i), never));
+    await upstream.queryByHashPart(numberedHash(1), never);
+    const asked = [2, 3, 4].map((i) => upstream.queryByHashPart(numberedHash(i), never));
     expect(await Promise.all(asked)).toEqual(infos.slice(2, 5));
     expect(daemon.connections).toHaveLength(2);
     upstream.close();
@@ -131,10 +125,10 @@ describe("queryByHashPart", () => {
   it("follows the caller's signal", async () => {
     const { upstream } = setUp(() => null);
     const abort = new AbortController();
-    const asked = upstream.queryByHashPart(hashOf(1), abort.signal);
+    const asked = upstream.queryByHashPart(numberedHash(1), abort.signal);
     abort.abort(new Error("gone"));
     await expect(asked).rejects.toThrow("gone");
-    await expect(upstream.queryByHashPart(hashOf(1), abort.signal)).rejects.toThrow("gone");
+    await expect(upstream.queryByHashPart(numberedHash(1), abort.signal)).rejects.toThrow("gone");
     upstream.close();
   });
 
@@ -143,7 +137,7 @@ describe("queryByHashPart", () => {
     await upstream.queryByHashPart("z".repeat(32), never);
     await sleep(150);
     expect(openCount(daemon)).toBe(0);
-    await upstream.queryByHashPart(hashOf(1), never);
+    await upstream.queryByHashPart(numberedHash(1), never);
     await sleep(150);
     expect(openCount(daemon)).toBe(1);
     await sleep(400);
@@ -264,14 +258,14 @@ describe("close", () => {
       request.operation === opcode.queryPathFromHashPart ? null : usual(request, from);
     const { daemon, upstream } = setUp(answer, { narConnections: 1 });
     const stream = await upstream.openNar(info, never);
-    const under = [upstream.queryByHashPart(hashOf(1), never), upstream.openNar(info, never)];
+    const under = [upstream.queryByHashPart(numberedHash(1), never), upstream.openNar(info, never)];
     const settled = Promise.allSettled(under);
     await sleep(20);
     upstream.close();
     upstream.close();
     for (const result of await settled) expect(result).toMatchObject({ reason: { code: "closed" } });
     await expect(collect(stream)).rejects.toMatchObject({ code: "closed" });
-    await expect(upstream.queryByHashPart(hashOf(1), never)).rejects.toMatchObject({ code: "closed" });
+    await expect(upstream.queryByHashPart(numberedHash(1), never)).rejects.toMatchObject({ code: "closed" });
     await expect(upstream.openNar(info, never)).rejects.toMatchObject({ code: "closed" });
     await sleep(20);
     expect(openCount(daemon)).toBe(0);

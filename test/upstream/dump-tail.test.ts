@@ -8,12 +8,12 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { pino } from "pino";
 import { beforeEach, describe, expect, it } from "vitest";
 import type { RemoteProgram } from "../../src/link/link.js";
-import type { PathInfo } from "../../src/protocol/path-info.js";
 import { createDaemonUpstream } from "../../src/upstream/daemon-upstream.js";
 import { createDumpTail } from "../../src/upstream/dump-tail.js";
 import type { NarTail } from "../../src/upstream/upstream.js";
 import { answererFor, fakeDaemon } from "../support/fake-daemon.js";
 import { encodeNar } from "../support/nar.js";
+import { infoOf } from "../support/path-infos.js";
 import { runProgram } from "../support/remote-program.js";
 import { temporaryFolder } from "../support/temp-folder.js";
 import { collect } from "../support/wire.js";
@@ -22,15 +22,7 @@ const log = pino({ level: "silent" });
 const never = new AbortController().signal;
 const nar = encodeNar({ kind: "regular", contents: randomBytes(3_000_000) });
 const path = `/nix/store/${"a".repeat(32)}-odd+name_1.0=x?y`;
-const info: PathInfo = {
-  path,
-  narHash: "0".repeat(64),
-  narSize: nar.length,
-  references: [],
-  deriver: null,
-  signatures: [],
-  ca: null,
-};
+const info = infoOf(path, nar.length);
 
 let dir: string;
 let env: NodeJS.ProcessEnv;

@@ -1,30 +1,21 @@
 import { pino } from "pino";
 import { describe, expect, it } from "vitest";
 import { opcode } from "../../src/protocol/operations.js";
-import type { PathInfo } from "../../src/protocol/path-info.js";
 import { encodeError } from "../../src/protocol/stderr.js";
 import { encodeString } from "../../src/protocol/writer.js";
 import { createDaemonUpstream } from "../../src/upstream/daemon-upstream.js";
 import type { Upstream } from "../../src/upstream/upstream.js";
 import { answererFor, fakeDaemon, last, type Answerer, type FakeDaemon } from "../support/fake-daemon.js";
 import { eventually } from "../support/eventually.js";
+import { infoOf, numberedHash, numberedPath } from "../support/path-infos.js";
 
 const never = new AbortController().signal;
-const hashOf = (i: number): string => String(i).padStart(32, "0");
 const hashes = (from: number, to: number): string[] =>
-  Array.from({ length: to - from }, (_, i) => hashOf(from + i));
+  Array.from({ length: to - from }, (_, i) => numberedHash(from + i));
 
 /** A store that has the paths with these numbers. */
 function having(...numbers: number[]): Answerer {
-  const infos = numbers.map((i): PathInfo => ({
-    path: `/nix/store/${hashOf(i)}-thing`,
-    narHash: "0".repeat(64),
-    narSize: 1,
-    references: [],
-    deriver: null,
-    signatures: [],
-    ca: null,
-  }));
+  const infos = numbers.map((i) => infoOf(numberedPath(i), 1));
   return answererFor(infos, () => Buffer.alloc(0));
 }
 
@@ -42,7 +33,7 @@ const gone = (daemon: FakeDaemon): Promise<void> =>
 describe("findPresent", () => {
   it("asks only which paths there are, over a connection that it closes", async () => {
     const { daemon, upstream } = setUp(having(3, 7));
-    expect(await upstream.findPresent(hashes(0, 10), never)).toEqual([hashOf(3), hashOf(7)]);
+    expect(await upstream.findPresent(hashes(0, 10), never)).toEqual([numberedHash(3), numberedHash(7)]);
     expect(daemon.connections).toHaveLength(1);
     const operations = daemon.connections[0]?.requests.map(({ operation }) => operation);
     expect(operations).toEqual(Array.from({ length: 10 }, () => opcode.queryPathFromHashPart));
@@ -51,9 +42,9 @@ describe("findPresent", () => {
 
   it("leaves the connection of the lookups alone", async () => {
     const { daemon, upstream } = setUp(having(1));
-    await upstream.queryByHashPart(hashOf(1), never);
+    await upstream.queryByHashPart(numberedHash(1), never);
     await upstream.findPresent(hashes(0, 10), never);
-    expect(await upstream.queryByHashPart(hashOf(1), never)).not.toBeNull();
+    expect(await upstream.queryByHashPart(numberedHash(1), never)).not.toBeNull();
     expect(daemon.connections).toHaveLength(2);
     upstream.close();
   });
@@ -64,18 +55,19 @@ describe("findPresent", () => {
     expect(await none.upstream.findPresent(all, never)).toEqual([]);
     expect(none.daemon.connections[0]?.requests).toHaveLength(3000);
     const some = setUp(having(600, 2900));
-    expect(await some.upstream.findPresent(all, never)).toEqual([hashOf(600)]);
+    expect(await some.upstream.findPresent(all, never)).toEqual([numberedHash(600)]);
     expect(some.daemon.connections[0]?.requests.length).toBeLessThan(1500);
   });
 
   it("goes on after a path that the daemon can say nothing of", async () => {
     const usual = having(2);
     const { upstream } = setUp((request, connection) => {
-      if (request.argument === hashOf(0)) return encodeError(0x122, "the database is busy");
-      if (request.argument === hashOf(1)) return Buffer.concat([last, encodeString("/nix/store/nonsense")]);
+      if (request.argument === numberedHash(0)) return encodeError(0x122, "the database is busy");
+      if (request.argument === numberedHash(1))
+        return Buffer.concat([last, encodeString("/nix/store/nonsense")]);
       return usual(request, connection);
     });
-    expect(await upstream.findPresent(["no hash", ...hashes(0, 4)], never)).toEqual([hashOf(2)]);
+    expect(await upstream.findPresent(["no hash", ...hashes(0, 4)], never)).toEqual([numberedHash(2)]);
   });
 
   it("ends with its signal, with the upstream, and with the connection", async () => {
