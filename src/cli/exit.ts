@@ -4,18 +4,27 @@ import { TetherError } from "../util/errors.js";
 import { printable } from "../util/printable.js";
 import type { CliContext } from "./context.js";
 
-/** Documented in the README; scripts depend on them. */
+/** Documented; scripts and the units depend on them. */
 export const exitCode = {
   ok: 0,
   failure: 1,
-  /** The command line or the configuration is wrong: trying again does not help. */
+  /** Trying again does not help. */
   usage: 2,
-  /** A cache that was asked about is not online. */
   offline: 3,
   noDaemon: 4,
-  /** Another daemon runs: systemd does not start us again, and leaves the list to that one. */
+  /** systemd does not start us again, and leaves the list to the other one. */
   alreadyRunning: 5,
 } as const;
+
+/** What the manual says of each. */
+export const exitMeanings: Record<keyof typeof exitCode, string> = {
+  ok: "All is well.",
+  failure: "It failed; what and why is said on the standard error.",
+  usage: "The command line or the configuration is wrong.",
+  offline: "`status`: a cache that was asked about is not online.",
+  noDaemon: "No daemon runs.",
+  alreadyRunning: "`run`: another daemon of yours runs already.",
+};
 
 const codes: ReadonlyMap<string, number> = new Map([
   ["usage", exitCode.usage],

@@ -52,7 +52,7 @@ function program(
     .version("version", commonOptions.version, version())
     .help("help", commonOptions.help)
     .alias({ help: "h", version: "V" })
-    .epilogue("Exit codes of status: 0 online, 3 a cache is not online, 4 no daemon runs.")
+    .epilogue("nix-tether(1) says more, and so does `nix-tether <command> --help`.")
     .fail((message, error) => {
       // A command's own failure comes as an error without a message of yargs's.
       throw message ? usage(corrected(message, argv)) : error;
@@ -61,11 +61,13 @@ function program(
       "run",
       "Be the daemon: find the machines and keep Nix told of those in reach",
       (command) =>
-        command.option("config", {
-          type: "string",
-          requiresArg: true,
-          describe: "Another configuration file",
-        }),
+        command
+          .option("config", {
+            type: "string",
+            requiresArg: true,
+            describe: "Another configuration file",
+          })
+          .epilogue("Usually systemd runs it: `systemctl --user start nix-tether`."),
       (args) => ends(import("./run.js").then(({ run }) => run(context, args.config))),
     )
     .command(
@@ -76,17 +78,26 @@ function program(
           .option("json", { type: "boolean", describe: "The whole report as JSON" })
           .option("watch", { type: "boolean", describe: "Go on showing it until interrupted" })
           .option("quiet", { type: "boolean", describe: "Print nothing; the exit code tells" })
-          .conflicts("quiet", ["json", "watch"]),
+          .conflicts("quiet", ["json", "watch"])
+          .epilogue(
+            "It exits with 0 when every cache that was asked about is online, 3 when one is not, 4 when no daemon runs. " +
+              "The JSON is stable: keys are added, never renamed.",
+          ),
       (args) => ends(import("./status.js").then(({ status }) => status(context, args))),
     )
     .command(
       "unlist",
       "Make Nix forget every cache; needs no daemon",
-      (command) => command,
+      (command) =>
+        command.epilogue("The service runs it when the daemon has ended, however that came about."),
       () => ends(import("./unlist.js").then(({ unlist }) => unlist(context))),
     )
-    .command("pause [cache]", "Stop using a cache until it is resumed", withCache, (args) =>
-      ends(import("./pause.js").then(({ pauseOrResume }) => pauseOrResume(context, "pause", args.cache))),
+    .command(
+      "pause [cache]",
+      "Stop using a cache until it is resumed, restarts included",
+      withCache,
+      (args) =>
+        ends(import("./pause.js").then(({ pauseOrResume }) => pauseOrResume(context, "pause", args.cache))),
     )
     .command("resume [cache]", "Use a paused cache again; try one that waits at once", withCache, (args) =>
       ends(import("./pause.js").then(({ pauseOrResume }) => pauseOrResume(context, "resume", args.cache))),
@@ -95,7 +106,11 @@ function program(
       "enqueue <paths..>",
       "Upload store paths that were not built just now",
       (command) =>
-        withPaths(command).option("wait", { type: "boolean", describe: "Wait until they have arrived" }),
+        withPaths(command)
+          .option("wait", { type: "boolean", describe: "Wait until they have arrived" })
+          .epilogue(
+            "What they need at run time goes with them. A path that is set aside makes the command fail.",
+          ),
       (args) =>
         ends(
           import("./enqueue.js").then(({ enqueue }) =>
@@ -109,7 +124,8 @@ function program(
       (command) =>
         withPaths(command)
           .positional("action", { choices: queueActions, demandOption: true })
-          .option("json", { type: "boolean", describe: "The list as JSON" }),
+          .option("json", { type: "boolean", describe: "The list as JSON" })
+          .epilogue("Without paths it is about all of them."),
       ({ action, paths = [], json }) =>
         ends(
           import("./queue.js").then(({ queue }) => queue(context, { action, paths, json: json === true })),
@@ -124,7 +140,10 @@ function program(
     .command(
       "completion <shell>",
       "Print a script that completes this command's words in your shell",
-      (command) => command.positional("shell", { choices: shells, demandOption: true }),
+      (command) =>
+        command
+          .positional("shell", { choices: shells, demandOption: true })
+          .epilogue("For bash, in ~/.bashrc: `source <(nix-tether completion bash)`."),
       ({ shell }) =>
         ends(import("./completion.js").then(({ completion }) => completion(context, shell, commandWords()))),
     )

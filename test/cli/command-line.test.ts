@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { recordCommands } from "../../src/cli/command-line.js";
-import { kindOf } from "../../src/cli/completion/kinds.js";
+import { kindOf } from "../../src/cli/values.js";
 import { commandWords } from "../../src/cli/program.js";
 
 test("what is said to yargs is read off: commands, options, the words they take, notes", () => {
@@ -49,7 +49,7 @@ test("every word that a person chooses can be completed, or is known to be beyon
   for (const command of commandWords()) {
     const values = [...command.positionals, ...command.options.flatMap(({ value }) => value ?? [])];
     for (const value of values.filter(({ choices }) => choices.length === 0)) {
-      expect(kindOf(command, value), `${command.name} ${value.name} in completion/kinds.ts`).not.toBeNull();
+      expect(kindOf(command, value), `${command.name} ${value.name} in values.ts`).not.toBeNull();
     }
   }
 });

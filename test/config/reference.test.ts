@@ -30,7 +30,7 @@ test("the table replaces what stands between the markers, and nothing else", () 
   expect(withReferenceTable("no markers")).toBeNull();
 });
 
-test("README.md holds the present table (node scripts/config-table.mjs rewrites it)", () => {
+test("README.md holds the present table (npm run docs rewrites it)", () => {
   const readme = readFileSync(new URL("../../README.md", import.meta.url), "utf8");
   expect(withReferenceTable(readme)).toBe(readme);
 });

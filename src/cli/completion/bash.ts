@@ -1,7 +1,7 @@
 // The completion script for bash. Needs nothing of the bash-completion package.
 
 import { commonOptions, type CommandWord, type Value } from "../command-line.js";
-import { cacheLine, kindOf } from "./kinds.js";
+import { cacheLine, kindOf } from "../values.js";
 
 export function bashCompletion(commands: readonly CommandWord[]): string {
   const names = commands.map(({ name }) => name);

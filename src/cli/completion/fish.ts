@@ -1,7 +1,7 @@
 // The completion script for fish.
 
 import { commonOptions, type CommandWord, type Value } from "../command-line.js";
-import { cacheLine, kindOf } from "./kinds.js";
+import { cacheLine, kindOf } from "../values.js";
 
 export function fishCompletion(commands: readonly CommandWord[]): string {
   const valued = new Set(

@@ -1,7 +1,7 @@
 // The completion script for zsh: for a folder of its fpath, as `_nix-tether`, or to be sourced.
 
 import { commonOptions, type CommandWord, type OptionWord, type Value } from "../command-line.js";
-import { cacheLine, kindOf } from "./kinds.js";
+import { cacheLine, kindOf } from "../values.js";
 
 export function zshCompletion(commands: readonly CommandWord[]): string {
   return `\

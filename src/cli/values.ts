@@ -1,21 +1,32 @@
-// What stands behind the words that a person chooses, so that a shell can find them without starting Node: that alone
-// takes longer than a person wants to wait for a completion.
+// What stands behind the words that a person chooses: how the manual calls them, and where a shell finds them without
+// starting Node, which alone takes longer than one wants to wait for a completion.
 
-import type { CommandWord, Value } from "../command-line.js";
+import type { CommandWord, Value } from "./command-line.js";
 
 /** `queued`: what waits for its upload. `text`: nobody can know. */
 export type Kind = "cache" | "file" | "queued" | "text";
 
-const kinds: ReadonlyMap<string, Kind> = new Map([
-  ["cache", "cache"],
-  ["config", "file"],
-  ["paths", "file"],
+interface KnownValue {
+  readonly kind: Kind;
+  /** In the manual. */
+  readonly shown: string;
+}
+
+const known: ReadonlyMap<string, KnownValue> = new Map<string, KnownValue>([
+  ["cache", { kind: "cache", shown: "cache" }],
+  ["config", { kind: "file", shown: "file" }],
+  ["paths", { kind: "file", shown: "path" }],
 ]);
 
 /** What `value` of `command` may be, where it is no choice of a few words. Null where nobody has said. */
 export function kindOf(command: CommandWord, value: Value): Kind | null {
   if (command.name === "queue" && value.name === "paths") return "queued";
-  return kinds.get(value.name) ?? null;
+  return known.get(value.name)?.kind ?? null;
+}
+
+/** What stands for `value` in a description of the command. */
+export function shownName(value: Value): string {
+  return known.get(value.name)?.shown ?? value.name;
 }
 
 /**
