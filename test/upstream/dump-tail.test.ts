@@ -163,10 +163,10 @@ it("follows the caller's signal until it is given", async () => {
 });
 
 describe("an upstream asked for the end of a NAR", () => {
-  const setUp = (exec?: (command: string) => Promise<RemoteProgram>) => {
+  const setUp = (exec?: (command: string) => Promise<RemoteProgram>, rootMs = 50) => {
     const daemon = fakeDaemon(answererFor([info], () => nar));
     const openDaemon = () => daemon.openDaemon();
-    const options = { openDaemon, log, limits: { narConnections: 1, idleMs: 50, rootMs: 50 } };
+    const options = { openDaemon, log, limits: { narConnections: 1, idleMs: 50, rootMs } };
     return { daemon, upstream: createDaemonUpstream(exec === undefined ? options : { ...options, exec }) };
   };
   const bytesOf = async ({ stream, begins }: NarTail, from: number): Promise<Buffer> =>
@@ -203,12 +203,14 @@ describe("an upstream asked for the end of a NAR", () => {
   });
 
   it("ends it when it is closed, and keeps the lookups' roots for it till then", async () => {
-    nixStore('head -c 2500000 "$NAR"; exec sleep 3');
-    const { daemon, upstream } = setUp(async (command) => shell(command));
+    nixStore('head -c 2500000 "$NAR"; exec sleep 6');
+    // Beginning to read must not take longer.
+    const rootMs = 1_000;
+    const { daemon, upstream } = setUp(async (command) => shell(command), rootMs);
     await upstream.queryByHashPart("a".repeat(32), never);
     const { stream } = await upstream.openNarFrom(info, 2_000_000, never);
     const failure = collect(stream).catch((error: unknown) => error);
-    await sleep(300);
+    await sleep(rootMs + 300);
     expect(daemon.connections[0]?.stream.readableEnded).toBe(false);
     upstream.close();
     expect(await failure).toMatchObject({ code: "closed" });
