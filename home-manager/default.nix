@@ -58,7 +58,7 @@ in
       '';
       description = ''
         The contents of {file}`$XDG_CONFIG_HOME/nix-tether/config.toml`.
-        The README lists every key. With another `gateway.port` the socket unit follows.
+        docs/configuration.md lists every key. With another `gateway.port` the socket unit follows.
       '';
     };
 

@@ -25,15 +25,25 @@ export function configKeys(): ConfigKey[] {
 
 /** The names that a table at this path of the document may hold; empty where names are the user's. */
 export function namesAt(path: readonly PropertyKey[]): string[] {
+  const inner = unwrap(schemaAt(path));
+  return inner instanceof z.ZodObject ? Object.keys(inner.shape) : [];
+}
+
+/** The sentence that documents the table at this path. */
+export function tableDescription(path: readonly string[]): string {
+  const documented = path.at(-1) === anyName ? path.slice(0, -1) : path;
+  return (schemaAt(documented) as z.ZodType).description ?? "";
+}
+
+function schemaAt(path: readonly PropertyKey[]): z.core.$ZodType {
   let schema: z.core.$ZodType = configSchema;
   for (const segment of path) {
     const inner = unwrap(schema);
     if (inner instanceof z.ZodRecord) schema = inner.valueType;
     else if (inner instanceof z.ZodObject) schema = inner.shape[String(segment)] as z.core.$ZodType;
-    else return [];
+    else return z.never();
   }
-  const inner = unwrap(schema);
-  return inner instanceof z.ZodObject ? Object.keys(inner.shape) : [];
+  return schema;
 }
 
 function leaves(schema: z.core.$ZodType, path: readonly string[]): ConfigKey[] {

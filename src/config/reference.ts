@@ -1,14 +1,35 @@
-// The table of configuration keys in README.md, made from the schema.
+// The tables of configuration keys in docs/configuration.md, made from the schema.
 
-import { configKeys, type ConfigKey } from "./keys.js";
+import { configKeys, tableDescription, type ConfigKey } from "./keys.js";
 
-/** The lines in README.md between which the table stands. */
-export const tableMarkers = { begin: "<!-- config-table -->", end: "<!-- /config-table -->" } as const;
+/** The lines of the page between which the tables stand. */
+export const tableMarkers = { begin: "<!-- config-keys -->", end: "<!-- /config-keys -->" } as const;
 
-/** A Markdown table of every key, ending without a newline. Columns are aligned, as prettier wants them. */
-export function referenceTable(): string {
-  const rows = configKeys().map((key) => [
-    `\`${key.path.join(".")}\``,
+/** A heading, a sentence and a Markdown table of its keys for each table of the file, ending without a newline. */
+export function referenceTables(): string {
+  const keys = configKeys();
+  const tableOf = ({ path }: ConfigKey): string => path.slice(0, -1).join(".");
+  return [...new Set(keys.map(tableOf))]
+    .map((name) => {
+      const table = markdownTable(keys.filter((key) => tableOf(key) === name));
+      return `## \`[${name}]\`\n\n${tableDescription(name.split("."))}\n\n${table}`;
+    })
+    .join("\n\n");
+}
+
+/** `text` with the tables between its markers replaced by the present ones; null where the markers are missing. */
+export function withReferenceTables(text: string): string | null {
+  const begin = text.indexOf(tableMarkers.begin);
+  const end = text.indexOf(tableMarkers.end);
+  if (begin < 0 || end < begin) return null;
+  const head = text.slice(0, begin + tableMarkers.begin.length);
+  return `${head}\n\n${referenceTables()}\n\n${text.slice(end)}`;
+}
+
+/** Columns are aligned, as prettier wants them. */
+function markdownTable(keys: readonly ConfigKey[]): string {
+  const rows = keys.map((key) => [
+    `\`${key.path.at(-1) ?? ""}\``,
     key.expected,
     fallback(key),
     key.description,
@@ -22,15 +43,6 @@ export function referenceTable(): string {
   return [head, rule, ...body]
     .map((row) => `| ${row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join(" | ")} |`)
     .join("\n");
-}
-
-/** `text` with the table between its markers replaced by the present one; null where the markers are missing. */
-export function withReferenceTable(text: string): string | null {
-  const begin = text.indexOf(tableMarkers.begin);
-  const end = text.indexOf(tableMarkers.end);
-  if (begin < 0 || end < begin) return null;
-  const head = text.slice(0, begin + tableMarkers.begin.length);
-  return `${head}\n\n${referenceTable()}\n\n${text.slice(end)}`;
 }
 
 function fallback(key: ConfigKey): string {

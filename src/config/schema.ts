@@ -1,10 +1,10 @@
 // The configuration: every key, what it may hold, its default, and the sentence that documents it.
-// The README's table and every error message come from here.
+// The documentation's tables and every error message come from here.
 
 import { z } from "zod";
 
 // Every leaf carries, as its error text, what it expects in words: that is what a message about a wrong value
-// quotes and what the README's table shows.
+// quotes and what the documentation shows.
 
 /** Names become URL path segments, socket names (beside `control.sock`) and status keys, so they stay plain. */
 const cacheName = z
@@ -104,7 +104,10 @@ export const configSchema = z.strictObject({
     })
     .prefault({})
     .describe("The local binary cache that Nix talks to."),
-  caches: z.record(cacheName, cacheSchema).default({}).describe("The machines, one table each."),
+  caches: z
+    .record(cacheName, cacheSchema)
+    .default({})
+    .describe("The machines, one table each. NAME is yours to choose, of letters, digits, `-` and `_`."),
   uploads: z
     .strictObject({
       to: z

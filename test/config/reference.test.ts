@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { configKeys } from "../../src/config/keys.js";
-import { referenceTable, tableMarkers, withReferenceTable } from "../../src/config/reference.js";
+import { referenceTables, tableMarkers, withReferenceTables } from "../../src/config/reference.js";
 
 test("every key has a sentence, what it expects in words, and its default", () => {
   const keys = configKeys();
@@ -22,15 +22,21 @@ test("every key has a sentence, what it expects in words, and its default", () =
   ]);
 });
 
-test("the table replaces what stands between the markers, and nothing else", () => {
-  const { begin, end } = tableMarkers;
-  expect(withReferenceTable(`a\n${begin}\nold\n${end}\nb\n`)).toBe(
-    `a\n${begin}\n\n${referenceTable()}\n\n${end}\nb\n`,
-  );
-  expect(withReferenceTable("no markers")).toBeNull();
+test("every table has a sentence", () => {
+  const sections = referenceTables().split(/^(?=## )/m);
+  expect(sections.map((section) => section.split("\n")[0])).toContain("## `[caches.NAME]`");
+  for (const section of sections) expect(section).toMatch(/^## `\[[a-zA-Z.-]+\]`\n\n.+\.\n\n\| Key /);
 });
 
-test("README.md holds the present table (npm run docs rewrites it)", () => {
-  const readme = readFileSync(new URL("../../README.md", import.meta.url), "utf8");
-  expect(withReferenceTable(readme)).toBe(readme);
+test("the tables replace what stands between the markers, and nothing else", () => {
+  const { begin, end } = tableMarkers;
+  expect(withReferenceTables(`a\n${begin}\nold\n${end}\nb\n`)).toBe(
+    `a\n${begin}\n\n${referenceTables()}\n\n${end}\nb\n`,
+  );
+  expect(withReferenceTables("no markers")).toBeNull();
+});
+
+test("docs/configuration.md holds the present tables (npm run docs rewrites them)", () => {
+  const page = readFileSync(new URL("../../docs/configuration.md", import.meta.url), "utf8");
+  expect(withReferenceTables(page)).toBe(page);
 });
