@@ -1,4 +1,6 @@
-// What a command may touch of the world: its environment, its two streams, the time, an interruption.
+// What a command may touch of the world: its environment, its streams, the time, an interruption.
+
+import { createInterface } from "node:readline";
 
 /** The parts of a writable stream that commands use. */
 interface Output {
@@ -14,6 +16,8 @@ export interface CliContext {
   readonly env: NodeJS.ProcessEnv;
   readonly stdout: Output;
   readonly stderr: Output;
+  /** Asks the person at the terminal for a line; null at its end of input. Undefined where nobody sits at one. */
+  readonly ask?: ((question: string) => Promise<string | null>) | undefined;
   /** Milliseconds since the epoch. */
   now(): number;
   /** Aborted when the user interrupts. Until the first call, an interruption just ends the process. */
@@ -26,6 +30,7 @@ export function processContext(): CliContext {
     env: process.env,
     stdout: process.stdout,
     stderr: process.stderr,
+    ask: process.stdin.isTTY && process.stdout.isTTY ? askAtTerminal : undefined,
     now: Date.now,
     interrupted: () => {
       const controller = new AbortController();
@@ -33,6 +38,18 @@ export function processContext(): CliContext {
       return controller.signal;
     },
   };
+}
+
+/** The terminal itself edits the line, so that an interruption ends the process as it always does. */
+function askAtTerminal(question: string): Promise<string | null> {
+  const lines = createInterface({ input: process.stdin, output: process.stdout, terminal: false });
+  return new Promise((resolve) => {
+    lines.once("close", () => resolve(null));
+    lines.question(question, (answer) => {
+      resolve(answer);
+      lines.close();
+    });
+  });
 }
 
 /** How to write for this output: colours and a width only for a person's terminal, so that pipes get stable text. */

@@ -86,6 +86,20 @@ function program(
       (args) => ends(import("./status.js").then(({ status }) => status(context, args))),
     )
     .command(
+      "trust <cache>",
+      "Show the host key of a cache's machine, and make it known if you say that it is the right one",
+      (command) =>
+        command
+          .positional("cache", { type: "string", demandOption: true, describe: "The cache" })
+          .option("fingerprint", {
+            type: "string",
+            requiresArg: true,
+            describe: "What ssh-keygen -l says of the key on that machine (SHA256:…); then nobody is asked",
+          })
+          .option("config", { type: "string", requiresArg: true, describe: "Another configuration file" }),
+      (args) => ends(import("./trust.js").then(({ trust }) => trust(context, args))),
+    )
+    .command(
       "unlist",
       "Make Nix forget every cache; needs no daemon",
       (command) =>

@@ -4,15 +4,18 @@ import type { Duplex } from "node:stream";
 import type { Logger } from "pino";
 import type { CacheConfig } from "../config/schema.js";
 import type { DaemonInfo, Endpoint, SshLink } from "../link/link.js";
-import { readSshSettings, type LinkConfig } from "../link/ssh-config.js";
+import { readSshSettings } from "../link/ssh-config.js";
 import { connectLink } from "../link/ssh-link.js";
-import type { Discovery, LookupResult, LookupTarget } from "../sources/discovery.js";
+import type { Discovery, LookupTarget } from "../sources/discovery.js";
 import { endpointKey } from "../sources/discovery/picture.js";
 import type { CacheEvent, Failure } from "../sources/event.js";
 import { TetherError, messageOf } from "../util/errors.js";
+import { absence, lookupTarget, toLinkConfig } from "./cache-target.js";
 
 /** What a try needs. */
 export interface AttemptDeps {
+  /** The cache's. */
+  readonly name: string;
   readonly discovery: Discovery;
   readonly handshake: (stream: Duplex, ms: number) => Promise<DaemonInfo>;
   readonly env: NodeJS.ProcessEnv;
@@ -32,7 +35,7 @@ export async function attemptCache(
   signal: AbortSignal,
 ): Promise<SshLink | null> {
   try {
-    const linkConfig = toLinkConfig(config);
+    const linkConfig = toLinkConfig(deps.name, config);
     const settings = await readSshSettings(linkConfig, { env: deps.env, signal });
     const target = lookupTarget(config, settings.hostname);
     deps.onTarget(target);
@@ -73,39 +76,4 @@ function isStranger(error: unknown): boolean {
 export function toFailure(error: unknown): Failure {
   if (error instanceof TetherError) return { code: error.code, text: error.message, remedy: error.remedy };
   return { code: "link-failed", text: messageOf(error), remedy: undefined };
-}
-
-function lookupTarget(config: CacheConfig, hostname: string): LookupTarget {
-  return {
-    host: hostname,
-    ...(config.service === undefined ? {} : { service: config.service }),
-    ...(config.instance === undefined ? {} : { instance: config.instance }),
-  };
-}
-
-function absence(target: LookupTarget, result: LookupResult): string {
-  switch (result.how) {
-    case "service":
-      return `no ${target.service} service named ${target.instance ?? target.host} on this network`;
-    case "resolver":
-      return `the name ${target.host} does not resolve here`;
-    case "mdns":
-    case "address":
-      return `${target.host} does not answer on this network`;
-  }
-}
-
-function toLinkConfig(config: CacheConfig): LinkConfig {
-  const list = (value: string | readonly string[]): readonly string[] =>
-    typeof value === "string" ? [value] : value;
-  return {
-    host: config.host,
-    transport: config.transport,
-    remoteSocket: config["remote-socket"],
-    ...(config.user === undefined ? {} : { user: config.user }),
-    ...(config.port === undefined ? {} : { port: config.port }),
-    ...(config["identity-file"] === undefined ? {} : { identityFiles: list(config["identity-file"]) }),
-    ...(config["identity-agent"] === undefined ? {} : { identityAgent: config["identity-agent"] }),
-    ...(config["known-hosts"] === undefined ? {} : { knownHosts: list(config["known-hosts"]) }),
-  };
 }

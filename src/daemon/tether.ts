@@ -92,7 +92,7 @@ export function createTether(deps: TetherDeps): Tether {
     lastStarted = attempt;
     running = { attempt, abort };
     const { discovery, handshake, env, log } = deps;
-    const attemptDeps = { discovery, handshake, env, log, post, onTarget: watch };
+    const attemptDeps = { name, discovery, handshake, env, log, post, onTarget: watch };
     void attemptCache(attempt, deps.config, attemptDeps, abort.signal).then((link) => {
       if (running?.attempt === attempt) running = null;
       if (link === null) return;

@@ -5,7 +5,8 @@ import { createHash } from "node:crypto";
 import ssh2 from "ssh2";
 import type { ServerHostKeyAlgorithm } from "ssh2";
 import { TetherError } from "../util/errors.js";
-import type { KnownKey } from "./known-hosts.js";
+import { knownHostsNames, type KnownKey } from "./known-hosts.js";
+import type { LinkConfig, SshSettings } from "./ssh-config.js";
 
 export type HostKeyVerdict = "known" | "unknown" | "changed" | "revoked";
 
@@ -44,6 +45,12 @@ export function fingerprint(key: Buffer): string {
   return `SHA256:${createHash("sha256").update(key).digest("base64").replace(/=+$/, "")}`;
 }
 
+/** Type and base64, as `FILE.pub` and known_hosts hold a key; its wire form begins with its type. */
+export function publicKeyText(key: Buffer): string {
+  const type = key.subarray(4, 4 + key.readUInt32BE(0)).toString("latin1");
+  return `${type} ${key.toString("base64")}`;
+}
+
 /** `ED25519 SHA256:…`, for messages. */
 export function describeKey(key: Buffer): string {
   const parsed = ssh2.utils.parseKey(key);
@@ -52,15 +59,28 @@ export function describeKey(key: Buffer): string {
   return `${name} ${fingerprint(key)}`;
 }
 
-/** Whose key it was and how the user would connect to it. */
+/** Whose key it was, and what to do about it. */
 export interface HostKeySubject {
   /** The name searched for in known_hosts, e.g. `[raspberrypi.local]:2222`. */
   readonly name: string;
   /** Where it was seen, e.g. `192.168.1.20`. */
   readonly address: string;
-  /** The command that connects to it, e.g. `ssh -p 2222 pi@raspberrypi.local`. */
-  readonly sshCommand: string;
+  /** The command that has the user confirm its key. */
+  readonly trustCommand: string;
   readonly files: readonly string[];
+}
+
+export function hostKeySubject(
+  config: Pick<LinkConfig, "cache">,
+  settings: Pick<SshSettings, "hostname" | "hostKeyAlias" | "knownHostsFiles">,
+  { address, port }: { readonly address: string; readonly port: number },
+): HostKeySubject {
+  return {
+    name: knownHostsNames(settings, port).exact,
+    address,
+    trustCommand: `nix-tether trust ${config.cache}`,
+    files: settings.knownHostsFiles,
+  };
 }
 
 /** The error for every verdict but `known`: `host-key-unknown`, `host-key-changed` or `host-key-revoked`. */
@@ -81,7 +101,7 @@ export function hostKeyError(
         `no known_hosts file has the host key of ${subject.name}${authority}: ${seen}`,
         {
           remedy:
-            `Run "${subject.sshCommand}" once in a terminal and compare the fingerprint with the machine's own ` +
+            `Run "${subject.trustCommand}" in a terminal and compare the fingerprint with the machine's own ` +
             `(there: ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub, or the key of the type shown).`,
         },
       );
@@ -94,7 +114,7 @@ export function hostKeyError(
         {
           remedy:
             "On a network that is not yours another machine may use this name. If the machine was set up anew, " +
-            `run ${removals(subject)} and then "${subject.sshCommand}" once in a terminal.`,
+            `run ${removals(subject)} and then "${subject.trustCommand}".`,
         },
       );
     }

@@ -16,6 +16,8 @@ import { KEEPALIVE_MS } from "./liveness.js";
 export interface Session {
   readonly client: Client;
   readonly socket: Socket;
+  /** Names the key that sshd took; `none` where it asked for none. */
+  readonly key: string;
 }
 
 export interface SessionOptions {
@@ -101,7 +103,10 @@ export function openSession(dialled: Dialled, options: SessionOptions): Promise<
     // Comes after the host has proved that it holds the private half of its key.
     client.on("handshake", () => (verified = true));
     client.on("close", () => failWith("ssh-failed", `${at} closed the connection before SSH was ready`));
-    client.on("ready", () => settle(() => resolve({ client, socket })));
+    client.on("ready", () => {
+      const key = auth.record.offered.at(-1)?.label ?? "none";
+      settle(() => resolve({ client, socket, key }));
+    });
 
     signal.addEventListener("abort", onAbort, { once: true });
     watch(READY_MS);

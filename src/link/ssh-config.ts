@@ -8,6 +8,8 @@ import { expandHome, expandTokens, type TokenValues } from "./ssh-tokens.js";
 
 /** The part of a cache's configuration that the link needs. */
 export interface LinkConfig {
+  /** The cache's name, for what a message says to do. */
+  readonly cache: string;
   readonly host: string;
   readonly user?: string;
   readonly port?: number;
@@ -35,6 +37,10 @@ export interface SshSettings {
   readonly hostKeyAlias: string | null;
   /** The user's files before the system's. */
   readonly knownHostsFiles: readonly string[];
+  /** Where a host key that the user has confirmed belongs; null where ssh_config names no file for that. */
+  readonly ownKnownHostsFile: string | null;
+  /** Whether names are hashed in it. */
+  readonly hashKnownHosts: boolean;
   readonly revokedHostKeys: string | null;
   /** False where there is no ssh program: then aliases and all else in ~/.ssh/config are not known. */
   readonly sshConfigRead: boolean;
@@ -112,6 +118,7 @@ export function interpretSshConfig(
   // ssh -G prints names with spaces in them without quotes. A name begins with `/`, `~` or a notation for a folder.
   const names = (key: string): string[] => files((one(key) ?? "").split(/\s+(?=[/~]|%d|\$\{)/));
   const own = (list: readonly string[]): string[] => list.map((name) => expandHome(name, tokens.home));
+  const ownKnownHosts = own(config.knownHosts ?? names("userknownhostsfile"));
   return {
     hostname,
     user,
@@ -125,9 +132,12 @@ export function interpretSshConfig(
         ? agentOf(one("identityagent"), tokens)
         : expandHome(config.identityAgent, tokens.home),
     hostKeyAlias: hostKeyAlias?.toLowerCase() ?? null,
-    knownHostsFiles: own(
-      config.knownHosts ?? [...names("userknownhostsfile"), ...names("globalknownhostsfile")],
-    ),
+    knownHostsFiles: [
+      ...ownKnownHosts,
+      ...(config.knownHosts === undefined ? own(names("globalknownhostsfile")) : []),
+    ],
+    ownKnownHostsFile: ownKnownHosts[0] ?? null,
+    hashKnownHosts: one("hashknownhosts") === "yes",
     revokedHostKeys: files([one("revokedhostkeys") ?? "none"])[0] ?? null,
     sshConfigRead: text !== null,
   };

@@ -5,8 +5,9 @@ import { TetherError } from "../util/errors.js";
 import { brief } from "./brief.js";
 import { Channels } from "./channels.js";
 import { dial, type Dialled, type DialFailure } from "./dial.js";
+import { hostKeySubject } from "./host-key.js";
 import { gatherIdentities } from "./identities.js";
-import { findKnownKeys, knownHostsNames } from "./known-hosts.js";
+import { findKnownKeys } from "./known-hosts.js";
 import type { Endpoint, SshLink } from "./link.js";
 import { watchLiveness } from "./liveness.js";
 import { probe } from "./probe.js";
@@ -24,6 +25,16 @@ export interface ConnectArgs {
   readonly log: Logger;
   readonly env: NodeJS.ProcessEnv;
   readonly handshake: Handshake;
+  /** Told when sshd has let us in, whatever becomes of the nix-daemon then. */
+  readonly onLogin?: (login: Login) => void;
+}
+
+/** A login that sshd has accepted. */
+export interface Login {
+  readonly address: string;
+  readonly port: number;
+  /** Names the key: its fingerprint, and its comment or file. */
+  readonly key: string;
 }
 
 /**
@@ -53,6 +64,8 @@ export async function connectLink(args: ConnectArgs): Promise<SshLink> {
         known: keys,
         signal,
       });
+      const { address, port } = dialled;
+      args.onLogin?.({ address, port, key: session.key });
       return await establish(session, dialled, args);
     } catch (error) {
       dialled.socket.destroy();
@@ -64,10 +77,11 @@ export async function connectLink(args: ConnectArgs): Promise<SshLink> {
     }
   }
   signal.throwIfAborted();
-  throw gravest(refused) ?? unreachable(args, silent);
+  throw gravest(refused) ?? unreachable(args.config.host, silent);
 }
 
-function portFor(settings: SshSettings, endpoint: Endpoint): number {
+/** An explicit port beats that of an SRV record. */
+export function portFor(settings: SshSettings, endpoint: Endpoint): number {
   return settings.portIsExplicit ? settings.port : (endpoint.port ?? settings.port);
 }
 
@@ -75,13 +89,7 @@ function portFor(settings: SshSettings, endpoint: Endpoint): number {
 function subjectOf(args: ConnectArgs, { address, port }: Dialled) {
   const { config, settings } = args;
   const login = `${settings.user}@${config.host}`;
-  const options = [
-    ...(port === 22 ? [] : [`-p ${port} `]),
-    ...(config.knownHosts?.[0] === undefined ? [] : [`-o UserKnownHostsFile=${config.knownHosts[0]} `]),
-  ];
-  const name = knownHostsNames(settings, port).exact;
-  const sshCommand = `ssh ${options.join("")}${login}`;
-  return { login, subject: { name, address, sshCommand, files: settings.knownHostsFiles } };
+  return { login, subject: hostKeySubject(config, settings, { address, port }) };
 }
 
 /** Finds the way to the nix-daemon and makes the session into a link. */
@@ -151,9 +159,10 @@ function gravest(errors: readonly TetherError[]): TetherError | undefined {
   return errors.toSorted((a, b) => order.indexOf(a.code) - order.indexOf(b.code))[0];
 }
 
-function unreachable({ config }: ConnectArgs, silent: readonly DialFailure[]): TetherError {
+/** No address of the machine accepts a connection. */
+export function unreachable(host: string, silent: readonly DialFailure[]): TetherError {
   const texts = silent.map(({ address, port, why }) => `${address} port ${port}: ${why}`);
-  return new TetherError("unreachable", `${config.host} does not answer (${texts.join("; ")})`, {
+  return new TetherError("unreachable", `${host} does not answer (${texts.join("; ")})`, {
     remedy: silent.some((failure) => failure.why === "ECONNREFUSED")
       ? "Check that sshd runs on that machine, and on this port."
       : "Check that the machine is switched on and that no firewall stands between.",

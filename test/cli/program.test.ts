@@ -255,6 +255,7 @@ describe("the command line", () => {
     expect([...out.matchAll(/^ {2}nix-tether (\w+)/gm)].map(([, name]) => name)).toEqual([
       "run",
       "status",
+      "trust",
       "unlist",
       "pause",
       "resume",

@@ -36,6 +36,7 @@ async function lookInVain(
     7,
     { ...pi, ...config },
     {
+      name: "pi",
       discovery,
       handshake: () => Promise.reject(new Error("never asked")),
       env: { PATH: options.path ?? "/nonexistent", HOME: "/nonexistent" },

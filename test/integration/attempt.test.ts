@@ -45,6 +45,7 @@ async function attempt(
     1,
     config,
     {
+      name: "pi",
       discovery,
       handshake: handshakeDaemon,
       env: fixture.env,

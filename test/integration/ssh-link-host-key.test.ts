@@ -100,7 +100,7 @@ describe("refused", () => {
     await expect(fixture.connect(sshd)).rejects.toMatchObject({
       code: "host-key-unknown",
       message: expect.stringContaining(`ED25519 ${fingerprint}`),
-      remedy: expect.stringContaining(`ssh -p ${sshd.port}`),
+      remedy: expect.stringContaining("nix-tether trust pi"),
     });
     await expect(readFile(fixture.knownHosts)).rejects.toThrow("ENOENT");
     expect(sshd.log()).not.toContain("Accepted publickey");

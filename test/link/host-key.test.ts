@@ -62,7 +62,7 @@ describe("hostKeyError", () => {
   const subject: HostKeySubject = {
     name: "[pi.local]:2222",
     address: "192.0.2.7",
-    sshCommand: "ssh -p 2222 pi@pi.local",
+    trustCommand: "nix-tether trust pi",
     files: ["/home/ann/.ssh/known_hosts"],
   };
 
@@ -73,7 +73,7 @@ describe("hostKeyError", () => {
     expect(error.message).toContain(fingerprint(key));
     expect(error.message).toContain("[pi.local]:2222");
     expect(error.message).toContain("192.0.2.7");
-    expect(error.remedy).toContain("ssh -p 2222 pi@pi.local");
+    expect(error.remedy).toContain("nix-tether trust pi");
   });
 
   test("says that a certificate authority does not help", () => {

@@ -3,6 +3,7 @@ import { describe, expect, test } from "vitest";
 import { interpretSshConfig, type LinkConfig } from "../../src/link/ssh-config.js";
 
 const config: LinkConfig = {
+  cache: "pi",
   host: "Pi.local",
   transport: "auto",
   remoteSocket: "/nix/var/nix/daemon-socket/socket",
@@ -23,6 +24,7 @@ describe("interpretSshConfig", () => {
       "hostkeyalias Zed",
       "userknownhostsfile /home/ann/.ssh/known_hosts ~/.ssh/more",
       "globalknownhostsfile /etc/ssh/ssh_known_hosts",
+      "hashknownhosts yes",
       "revokedhostkeys /etc/revoked",
     );
     expect(interpretSshConfig(text, config, env)).toEqual({
@@ -40,6 +42,8 @@ describe("interpretSshConfig", () => {
       identityAgent: null,
       hostKeyAlias: "zed",
       knownHostsFiles: ["/home/ann/.ssh/known_hosts", "/home/ann/.ssh/more", "/etc/ssh/ssh_known_hosts"],
+      ownKnownHostsFile: "/home/ann/.ssh/known_hosts",
+      hashKnownHosts: true,
       revokedHostKeys: "/etc/revoked",
       sshConfigRead: true,
     });
@@ -62,6 +66,7 @@ describe("interpretSshConfig", () => {
       identityFilesConfigured: true,
       identityAgent: "/home/ann/agent.sock",
       knownHostsFiles: ["/own/known_hosts"],
+      ownKnownHostsFile: "/own/known_hosts",
     });
   });
 
@@ -109,6 +114,7 @@ describe("interpretSshConfig", () => {
     expect(interpretSshConfig(text, config, env)).toMatchObject({
       identityFiles: [],
       knownHostsFiles: [],
+      ownKnownHostsFile: null,
       revokedHostKeys: null,
     });
   });

@@ -39,6 +39,9 @@ export interface DaemonHome {
   readonly port: number;
   readonly overrideFile: string;
   readonly runtimeDir: string;
+  /** What runs the program here, and in which environment. */
+  readonly argv: readonly string[];
+  readonly env: NodeJS.ProcessEnv;
   /** The local end of a cache's forward. */
   socket(cache: string): string;
   /** Everything that the programs run here have said so far. */
@@ -146,6 +149,8 @@ export async function makeDaemonHome(program: string, options: DaemonHomeOptions
     port,
     overrideFile,
     runtimeDir,
+    argv: [process.execPath, ...nodeFlags, program],
+    env,
     socket: (cache) => join(runtimeDir, `${cache}.sock`),
     said: () => transcript,
     configure: async (caches) => {

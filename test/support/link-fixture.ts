@@ -107,6 +107,7 @@ export async function makeLinkFixture(): Promise<LinkFixture> {
     sshConfig: (...lines) => writeFile(configFile, `${lines.join("\n")}\n`),
     connect: async (sshd, options = {}) => {
       const config: LinkConfig = {
+        cache: "pi",
         host: HOST,
         ...(options.bare === true ? {} : { port: sshd.port, knownHosts: [knownHosts] }),
         transport: "auto",

@@ -1,0 +1,104 @@
+// What can be found out about a cache's machine from here, by the daemon's own ways: where it is, which host keys it
+// shows, what we could log in with, and whether a link to its nix-daemon comes about.
+
+import type { Logger } from "pino";
+import type { CacheConfig } from "../config/schema.js";
+import { absence, lookupTarget, toLinkConfig } from "../daemon/cache-target.js";
+import type { SshLink } from "../link/link.js";
+import { gatherIdentities, type Identities } from "../link/identities.js";
+import { askForHostKeys, type ShownKeys } from "../link/shown-keys.js";
+import { readSshSettings, type LinkConfig, type SshSettings } from "../link/ssh-config.js";
+import { connectLink, type Login } from "../link/ssh-link.js";
+import type { Discovery, LookupResult } from "../sources/discovery.js";
+import { handshakeDaemon } from "../upstream/handshake-daemon.js";
+import { TetherError } from "../util/errors.js";
+import { once, type Once } from "./once.js";
+
+export interface MachineDeps {
+  readonly discovery: Pick<Discovery, "lookup">;
+  readonly env: NodeJS.ProcessEnv;
+  readonly log: Logger;
+}
+
+/** How the whole way to the nix-daemon went. */
+export interface Reached {
+  /** Null where sshd did not let us in. */
+  readonly login: Login | null;
+  readonly link: SshLink | null;
+  /** Why there is no link; null where there is one. */
+  readonly error: TetherError | null;
+}
+
+/** Every measurement is made once; those that need another one make that first. */
+export interface Machine {
+  readonly name: string;
+  readonly config: CacheConfig;
+  readonly linkConfig: LinkConfig;
+  readonly settings: Once<SshSettings>;
+  /** Everybody who answers to the name. Rejects with code `absent` where nobody does. */
+  readonly located: Once<LookupResult>;
+  readonly keys: Once<ShownKeys>;
+  readonly identities: Once<Identities>;
+  /** Rejects only with the signal's reason, or as those it needs. */
+  readonly reached: Once<Reached>;
+  /** Whether a link came about; false as well where nobody has tried. */
+  wasReached(): boolean;
+  close(): void;
+}
+
+export function createMachine(name: string, config: CacheConfig, deps: MachineDeps): Machine {
+  const { env, log } = deps;
+  const linkConfig = toLinkConfig(name, config);
+  const settings = once((signal) => readSshSettings(linkConfig, { env, signal }));
+  const located = once(async (signal) => {
+    const target = lookupTarget(config, (await settings(signal)).hostname);
+    const result = await deps.discovery.lookup(target, signal, { thorough: true });
+    if (result.endpoints.length === 0) throw new TetherError("absent", absence(target, result));
+    return result;
+  });
+  const keys = once(async (signal) =>
+    askForHostKeys({
+      settings: await settings(signal),
+      endpoints: (await located(signal)).endpoints,
+      env,
+      signal,
+    }),
+  );
+  const identities = once(async (signal) => gatherIdentities(await settings(signal), { env, signal, log }));
+  let link: SshLink | null = null;
+  let closed = false;
+  const reached = once(async (signal): Promise<Reached> => {
+    let login: Login | null = null;
+    const args = {
+      config: linkConfig,
+      settings: await settings(signal),
+      endpoints: (await located(signal)).endpoints,
+      handshake: handshakeDaemon,
+      onLogin: (one: Login) => (login = one),
+    };
+    try {
+      const made = await connectLink({ ...args, env, log, signal });
+      if (closed) made.close();
+      link = made;
+      return { login, link, error: null };
+    } catch (error) {
+      if (!(error instanceof TetherError)) throw error;
+      return { login, link: null, error };
+    }
+  });
+  return {
+    name,
+    config,
+    linkConfig,
+    settings,
+    located,
+    keys,
+    identities,
+    reached,
+    wasReached: () => link !== null,
+    close: () => {
+      closed = true;
+      link?.close();
+    },
+  };
+}
