@@ -15,6 +15,7 @@ interface KnownValue {
 const known: ReadonlyMap<string, KnownValue> = new Map<string, KnownValue>([
   ["cache", { kind: "cache", shown: "cache" }],
   ["config", { kind: "file", shown: "file" }],
+  ["fingerprint", { kind: "text", shown: "fingerprint" }],
   ["paths", { kind: "file", shown: "path" }],
 ]);
 
