@@ -20,6 +20,8 @@ export interface UpstreamLimits {
   readonly idleMs: number;
   /** The lookup connection holds its temporary GC roots this long after the last one was asked for. */
   readonly rootMs: number;
+  /** A lookup connection is asked for this long, then another: where questions never cease, roots would never go. */
+  readonly lookupLifeMs: number;
   /** A NAR up to this many bytes is checked whole before the first byte is passed on. */
   readonly wholeNarBytes: number;
   /** From this byte on it is worth a command on the machine to begin a NAR in its middle. */
@@ -36,6 +38,7 @@ export const defaultLimits: UpstreamLimits = {
   turnMs: 30_000,
   idleMs: 20_000,
   rootMs: 25_000,
+  lookupLifeMs: 5 * 60_000,
   wholeNarBytes: 64 * 1024,
   tailBytes: 1024 * 1024,
 };

@@ -1,5 +1,6 @@
 // Lookups, all over one pipelined connection, which also holds a temporary GC root for every path it told of:
-// otherwise the machine's garbage collector could take a path between its narinfo and its NAR.
+// otherwise the machine's garbage collector could take a path between its narinfo and its NAR. In time the next one
+// takes over, and the old one goes with its roots when these have been held for long enough.
 
 import type { Logger } from "pino";
 import { addTempRoot, queryPathFromHashPart, queryPathInfo } from "../protocol/operations.js";
@@ -34,23 +35,29 @@ export interface Lookup {
 interface Connection {
   readonly client: DaemonClient;
   readonly roots: Set<string>;
+  /** On `performance.now()`'s clock. */
+  readonly openedAt: number;
   /** When the last root was asked for, on `performance.now()`'s clock. */
   rootedAt: number;
   usedAt: number;
 }
 
 export function createLookup(deps: LookupDeps): Lookup {
-  const { log } = deps;
+  const { log, limits } = deps;
   let current: Connection | null = null;
+  const open = new Set<DaemonClient>();
   let opening: Promise<Connection> | null = null;
   let closed = false;
 
   const connect = async (): Promise<Connection> => {
     const client = await deps.open();
-    const connection = { client, roots: new Set<string>(), rootedAt: -Infinity, usedAt: performance.now() };
+    const now = performance.now();
+    const connection = { client, roots: new Set<string>(), openedAt: now, rootedAt: -Infinity, usedAt: now };
+    open.add(client);
     if (closed) client.destroy();
     else current = connection;
     void client.closed.then((reason) => {
+      open.delete(client);
       if (current === connection) current = null;
       log.debug({ reason: messageOf(reason) }, "lookup connection closed");
     });
@@ -58,7 +65,8 @@ export function createLookup(deps: LookupDeps): Lookup {
     return connection;
   };
   const acquire = (): Promise<Connection> => {
-    if (current !== null && current.client.failure === null) return Promise.resolve(current);
+    const isFresh = current !== null && performance.now() - current.openedAt < limits.lookupLifeMs;
+    if (current !== null && isFresh && current.client.failure === null) return Promise.resolve(current);
     opening ??= connect().finally(() => {
       opening = null;
     });
@@ -90,7 +98,7 @@ export function createLookup(deps: LookupDeps): Lookup {
     },
     close: () => {
       closed = true;
-      current?.client.destroy();
+      for (const client of open) client.destroy();
     },
   };
 }

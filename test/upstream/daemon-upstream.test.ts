@@ -144,6 +144,19 @@ describe("queryByHashPart", () => {
     expect(openCount(daemon)).toBe(0);
     upstream.close();
   });
+
+  it("lets roots go in time where questions never cease", async () => {
+    const { daemon, upstream } = setUp(usual, { idleMs: 60, rootMs: 60, lookupLifeMs: 100 });
+    for (let i = 0; i < 20; i += 1) {
+      await upstream.queryByHashPart(hashOf(1), never);
+      await sleep(30);
+    }
+    expect(daemon.connections.length).toBeGreaterThan(2);
+    expect(daemon.connections[0]?.stream.readableEnded).toBe(true);
+    upstream.close();
+    await sleep(20);
+    expect(openCount(daemon)).toBe(0);
+  });
 });
 
 describe("openNar", () => {
