@@ -148,7 +148,7 @@ describe("queryByHashPart", () => {
   it("lets roots go in time where questions never cease", async () => {
     const { daemon, upstream } = setUp(usual, { idleMs: 60, rootMs: 60, lookupLifeMs: 100 });
     for (let i = 0; i < 20; i += 1) {
-      await upstream.queryByHashPart(hashOf(1), never);
+      await upstream.queryByHashPart(numberedHash(1), never);
       await sleep(30);
     }
     expect(daemon.connections.length).toBeGreaterThan(2);
