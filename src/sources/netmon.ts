@@ -3,10 +3,11 @@
 
 import type { Logger } from "pino";
 import { messageOf } from "../util/errors.js";
+import { systemBusAddress } from "./bus/connection.js";
+import { watchBus, type ServicesCause } from "./bus/watch.js";
+import { type Clock, systemClock } from "./clock.js";
 import { createBurst, type Look } from "./netmon/burst.js";
 import { busServices, type Meaning, type ServiceName } from "./netmon/bus-services.js";
-import { watchBus, type ServicesCause } from "./netmon/bus-watch.js";
-import { type Clock, systemClock } from "./netmon/clock.js";
 import { type NetworkState, readNetworkState, sameNetwork, samePlace } from "./netmon/network-state.js";
 import { createSleepGuard } from "./netmon/sleep-guard.js";
 import { takeSleepLock } from "./netmon/sleep-lock.js";
@@ -103,7 +104,7 @@ export function startNetmon(deps: NetmonDeps): Netmon {
   };
   let stopComparing: (() => void) | null = clock.every(compareEvery, compare);
 
-  const onServices = (now: ReadonlySet<ServiceName>, cause: ServicesCause): void => {
+  const onServices = (now: ReadonlySet<ServiceName>, cause: ServicesCause<ServiceName>): void => {
     if (closing !== null) return;
     running = now;
     log.info({ cause, watching: watchingOf(now) }, "watching the network");
@@ -129,7 +130,8 @@ export function startNetmon(deps: NetmonDeps): Netmon {
     else if (meaning.type === "sleep") sleep.toldSleep();
     else sleep.toldWake(service);
   };
-  const bus = watchBus({ address: busAddress, clock, log, handlers: { onServices, onMeaning } });
+  const handlers = { onServices, onMeaning };
+  const bus = watchBus({ address: busAddress, services: busServices, clock, log, handlers });
 
   return {
     get watching() {
@@ -153,9 +155,4 @@ function tellsNetwork(running: ReadonlySet<ServiceName>): boolean {
 
 function watchingOf(running: ReadonlySet<ServiceName>): string[] {
   return tellsNetwork(running) ? [...running] : ["interfaces", ...running];
-}
-
-/** The D-Bus specification's default for the system bus. */
-function systemBusAddress(): string {
-  return process.env["DBUS_SYSTEM_BUS_ADDRESS"] ?? "unix:path=/var/run/dbus/system_bus_socket";
 }

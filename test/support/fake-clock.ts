@@ -1,6 +1,6 @@
 // Time that stands still until a test moves it.
 
-import type { Clock } from "../../src/sources/netmon/clock.js";
+import type { Clock } from "../../src/sources/clock.js";
 
 /** A clock whose hands a test turns. */
 export interface FakeClock extends Clock {

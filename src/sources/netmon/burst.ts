@@ -1,7 +1,7 @@
 // One change of the network makes a burst of bus signals. The first is acted on at once, the rest are folded
 // together, and when they have ended the state is read once more, for addresses that came late.
 
-import type { Clock } from "./clock.js";
+import type { Clock } from "../clock.js";
 
 /** When to look during a burst, in milliseconds. */
 export interface BurstTimes {

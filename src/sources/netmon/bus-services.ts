@@ -1,14 +1,8 @@
 // Which services on the system bus know of the network and of sleep, and what their signals mean to us.
 // Names are those of the NetworkManager 1.42, systemd-networkd 252 and systemd-logind 252 D-Bus interfaces.
 
-/** A signal as it came over the bus. `sender` is the unique name (`:1.5`) of the connection that sent it. */
-export interface BusSignal {
-  readonly sender: string;
-  readonly path: string;
-  readonly interface: string;
-  readonly member: string;
-  readonly body: readonly unknown[];
-}
+import { changedProperties, propertiesInterface, propertiesRule, signalRule } from "../bus/signals.js";
+import type { WatchedService } from "../bus/watch.js";
 
 /** What a signal means. `what` is for the log. */
 export type Meaning =
@@ -17,19 +11,11 @@ export type Meaning =
 /** Short names, as shown to people. */
 export type ServiceName = "NetworkManager" | "networkd" | "logind";
 
-/** A service that may or may not run, now or later. */
-export interface BusService {
-  readonly name: ServiceName;
-  readonly busName: string;
+/** A service that knows of the network or of sleep. */
+export interface NetworkService extends WatchedService<ServiceName, Meaning> {
   /** Whether it reports every change of the network, so that comparing by timer is not needed. */
   readonly tellsNetwork: boolean;
-  /** Match rules for the signals wanted. With `sender=` they need no running service. */
-  readonly rules: readonly string[];
-  /** Null for signals that say nothing of interest. The caller has checked the sender. */
-  meaning(signal: BusSignal): Meaning | null;
 }
-
-const propertiesInterface = "org.freedesktop.DBus.Properties";
 
 const networkManager = "org.freedesktop.NetworkManager";
 const networkd = "org.freedesktop.network1";
@@ -54,7 +40,7 @@ const deviceProperties: ReadonlySet<string> = new Set([
 ]);
 
 /** Every service that is watched. */
-export const busServices: readonly BusService[] = [
+export const busServices: readonly NetworkService[] = [
   {
     name: "NetworkManager",
     busName: networkManager,
@@ -87,7 +73,6 @@ export const busServices: readonly BusService[] = [
       propertiesRule(networkd, `arg0='${networkd}.Link'`),
     ],
     meaning(signal) {
-      if (signal.interface !== propertiesInterface) return null;
       const changed = changedProperties(signal).filter((property) => property.endsWith("State"));
       return changed.length > 0 ? { type: "look", what: changed.join(" ") } : null;
     },
@@ -104,19 +89,3 @@ export const busServices: readonly BusService[] = [
     },
   },
 ];
-
-function signalRule(sender: string, rest: string): string {
-  return `type='signal',sender='${sender}',${rest}`;
-}
-
-function propertiesRule(sender: string, rest: string): string {
-  return signalRule(sender, `interface='${propertiesInterface}',member='PropertiesChanged',${rest}`);
-}
-
-/** The names in a PropertiesChanged signal (`sa{sv}as`), those only invalidated included. */
-function changedProperties(signal: BusSignal): string[] {
-  const [, changed, invalidated] = signal.body;
-  const names = typeof changed === "object" && changed !== null ? Object.keys(changed) : [];
-  const without = Array.isArray(invalidated) ? invalidated.filter((name) => typeof name === "string") : [];
-  return [...names, ...without];
-}

@@ -1,6 +1,6 @@
 // Decides when the delay lock is held: while logind runs and the machine is awake.
 
-import type { Clock } from "./clock.js";
+import type { Clock } from "../clock.js";
 import type { SleepLock } from "./sleep-lock.js";
 
 /** Milliseconds that leaving may take. logind itself waits for 5 s (InhibitDelayMaxSec) and then sleeps anyway. */

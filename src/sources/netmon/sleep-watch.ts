@@ -1,7 +1,7 @@
 // Puts together what logind and the clocks say of the machine's sleep: each sleep and each waking is told once, and
 // no sleep is told without its end.
 
-import type { Clock } from "./clock.js";
+import type { Clock } from "../clock.js";
 import type { SleepGuard } from "./sleep-guard.js";
 import { createWakeWatch } from "./wake.js";
 

@@ -1,7 +1,7 @@
 // Tells that the machine has woken: logind says so, or the wall clock has run ahead of the monotonic one,
 // which happens where no logind runs or its signal was missed.
 
-import type { ClockReading } from "./clock.js";
+import type { ClockReading } from "../clock.js";
 
 /** The wall clock ahead by more than this many milliseconds is a sleep: time servers correct by far less. */
 export const jumpThreshold = 10_000;

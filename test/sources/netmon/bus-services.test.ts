@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
-import { type BusSignal, type Meaning, busServices } from "../../../src/sources/netmon/bus-services.js";
+import type { BusSignal } from "../../../src/sources/bus/signals.js";
+import { type Meaning, busServices } from "../../../src/sources/netmon/bus-services.js";
 
 const nm = "org.freedesktop.NetworkManager";
 const properties = "org.freedesktop.DBus.Properties";

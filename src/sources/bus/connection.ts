@@ -5,11 +5,11 @@ import type { Duplex } from "node:stream";
 import dbus, { type Message, type MessageBus } from "dbus-next";
 import { withDeadline } from "../../util/abort.js";
 import { TetherError, messageOf } from "../../util/errors.js";
-import type { BusSignal } from "./bus-services.js";
+import { type BusSignal, propertiesInterface } from "./signals.js";
 
 /** Milliseconds for connecting, authenticating and `Hello`. */
 const openTimeout = 5_000;
-/** Milliseconds for an answer of the bus itself, which asks nobody else. */
+/** Milliseconds for an answer: of the bus itself, or of a service that only says what it knows. */
 const callTimeout = 2_000;
 
 const busName = "org.freedesktop.DBus";
@@ -21,16 +21,29 @@ export interface BusConnection {
   addMatch(rule: string): Promise<void>;
   /** The unique name of the connection that owns a well-known name, or null. Starts no service. */
   ownerOf(name: string): Promise<string | null>;
+  /** A property of an object of the connection that has this unique name. */
+  property(owner: string, of: BusObject, name: string): Promise<unknown>;
   /** Settles once, with the reason, when the connection has ended for whatever cause. Never rejects. */
   readonly closed: Promise<Error>;
   /** Ends the connection at once; `closed` follows. Idempotent. */
   close(): void;
 }
 
+/** An object on the bus, by its path, and the one of its interfaces that is meant. */
+export interface BusObject {
+  readonly path: string;
+  readonly interface: string;
+}
+
 /** What dbus-next 0.10 keeps to itself, and without which a dead bus goes unnoticed. */
 interface Internals {
   readonly _connection: { readonly stream: Duplex };
   readonly _methodReturnHandlers: Record<string, unknown>;
+}
+
+/** The D-Bus specification's default for the system bus. */
+export function systemBusAddress(): string {
+  return process.env["DBUS_SYSTEM_BUS_ADDRESS"] ?? "unix:path=/var/run/dbus/system_bus_socket";
 }
 
 /**
@@ -74,17 +87,17 @@ export async function openBus(
     end(new Error(`the bus refused us: ${message.errorName}`));
   });
 
-  const call = async (member: string, argument: string): Promise<Message | null> => {
-    const message = new dbus.Message({
-      destination: busName,
-      path: "/org/freedesktop/DBus",
-      interface: busName,
-      member,
-      signature: "s",
-      body: [argument],
-    });
+  const call = (
+    destination: string,
+    of: BusObject,
+    member: string,
+    body: string[],
+  ): Promise<Message | null> => {
+    const signature = "s".repeat(body.length);
+    const message = new dbus.Message({ destination, ...of, member, signature, body });
     return withDeadline(Promise.race([bus.call(message), lost]), callTimeout, `system bus, ${member}`);
   };
+  const busObject: BusObject = { path: "/org/freedesktop/DBus", interface: busName };
 
   try {
     await withDeadline(Promise.race([connected, lost]), openTimeout, "connecting to the system bus");
@@ -94,16 +107,22 @@ export async function openBus(
   }
   return {
     async addMatch(rule) {
-      await call("AddMatch", rule);
+      await call(busName, busObject, "AddMatch", [rule]);
     },
     async ownerOf(name) {
       try {
-        const reply = await call("GetNameOwner", name);
+        const reply = await call(busName, busObject, "GetNameOwner", [name]);
         return typeof reply?.body[0] === "string" ? reply.body[0] : null;
       } catch (error) {
         if (error instanceof dbus.DBusError && error.type === noOwner) return null;
         throw error;
       }
+    },
+    async property(owner, of, name) {
+      const properties = { path: of.path, interface: propertiesInterface };
+      const reply = await call(owner, properties, "Get", [of.interface, name]);
+      const value: unknown = reply?.body[0];
+      return value instanceof dbus.Variant ? value.value : value;
     },
     closed,
     close: () => end(new Error("closed")),

@@ -1,57 +1,67 @@
 // Stays subscribed to the services of the system bus: finds which run, follows them as they come and go, and
-// connects again when the bus itself was away.
+// connects again when the bus itself was away. What their signals mean is the caller's to say.
 
 import type { Logger } from "pino";
 import { messageOf } from "../../util/errors.js";
-import { type BusConnection, openBus } from "./bus-connection.js";
-import {
-  type BusService,
-  type BusSignal,
-  type Meaning,
-  type ServiceName,
-  busServices,
-} from "./bus-services.js";
-import type { Clock } from "./clock.js";
+import { type BusConnection, type BusObject, openBus } from "./connection.js";
+import type { BusSignal } from "./signals.js";
+import type { Clock } from "../clock.js";
 
 /** Milliseconds before connecting again; doubles up to the cap while the bus stays away. */
 const retry = { first: 1_000, cap: 30_000 };
 
 const dbusName = "org.freedesktop.DBus";
 
+/** A service that may or may not run, now or later. */
+export interface WatchedService<Name extends string, Meaning> {
+  readonly name: Name;
+  readonly busName: string;
+  /** Match rules for the signals wanted. With `sender=` they need no running service. */
+  readonly rules: readonly string[];
+  /** Null for signals that say nothing of interest. The caller has checked the sender. */
+  meaning(signal: BusSignal): Meaning | null;
+}
+
 /** Why the set of running services is told: the bus (re)appeared, is away, or a service came or went. */
-export type ServicesCause = "bus" | "no bus" | ServiceName;
+export type ServicesCause<Name extends string> = "bus" | "no bus" | Name;
 
 /** What the watch tells. Nothing is told after `close`. */
-export interface BusWatchHandlers {
+export interface BusWatchHandlers<Name extends string, Meaning> {
   /** Told after each connection, after each loss (also when the first attempt fails), and on every change. */
-  onServices(running: ReadonlySet<ServiceName>, cause: ServicesCause): void;
+  onServices(running: ReadonlySet<Name>, cause: ServicesCause<Name>): void;
   /** A running service said something of interest. */
-  onMeaning(service: ServiceName, meaning: Meaning): void;
+  onMeaning(service: Name, meaning: Meaning): void;
 }
 
 /** A subscription that lasts until it is closed. */
-export interface BusWatch {
+export interface BusWatch<Name extends string> {
+  /** A property as the service says it now. Rejects where it does not run or does not answer. */
+  property(service: Name, of: BusObject, property: string): Promise<unknown>;
   close(): void;
 }
 
 /** Begins at once, in the background. A missing bus is tried again for ever; it is no error. */
-export function watchBus(deps: {
+export function watchBus<Name extends string, Meaning>(deps: {
   readonly address: string;
+  readonly services: readonly WatchedService<Name, Meaning>[];
   readonly clock: Clock;
   readonly log: Logger;
-  readonly handlers: BusWatchHandlers;
-}): BusWatch {
-  const { address, clock, log, handlers } = deps;
+  readonly handlers: BusWatchHandlers<Name, Meaning>;
+}): BusWatch<Name> {
+  const { address, services, clock, log, handlers } = deps;
   const stop = new AbortController();
+  let current: Session<Name> | null = null;
 
   const visit = async (onSubscribed: () => void): Promise<Error> => {
-    const session = createSession(handlers);
+    const session = createSession(services, handlers);
     const connection = await openBus(address, session.onSignal, stop.signal);
     try {
+      current = session;
       await session.subscribe(connection);
       onSubscribed();
       return await connection.closed;
     } finally {
+      current = null;
       session.end();
       connection.close();
     }
@@ -77,54 +87,72 @@ export function watchBus(deps: {
     }
   };
   void run();
-  return { close: () => stop.abort() };
+  return {
+    property: async (service, of, property) => {
+      if (current === null) throw new Error("there is no system bus");
+      return current.property(service, of, property);
+    },
+    close: () => stop.abort(),
+  };
 }
 
 /** One connection's knowledge of who owns which name. */
-function createSession(handlers: BusWatchHandlers): {
+interface Session<Name extends string> {
   readonly onSignal: (signal: BusSignal) => void;
   subscribe(connection: BusConnection): Promise<void>;
+  property(service: Name, of: BusObject, property: string): Promise<unknown>;
   end(): void;
-} {
+}
+
+function createSession<Name extends string, Meaning>(
+  services: readonly WatchedService<Name, Meaning>[],
+  handlers: BusWatchHandlers<Name, Meaning>,
+): Session<Name> {
   /** By well-known name: the owner's unique name, or null. What a signal told is newer than any answer. */
   const owners = new Map<string, string | null>();
-  let live = false;
+  let subscribed: BusConnection | null = null;
 
-  const isRunning = (service: BusService): boolean => typeof owners.get(service.busName) === "string";
-  const tell = (cause: ServicesCause): void => {
-    const running = busServices.filter(isRunning).map((service) => service.name);
+  const ownerOf = ({ busName }: WatchedService<Name, Meaning>): string | null => owners.get(busName) ?? null;
+  const tell = (cause: ServicesCause<Name>): void => {
+    const running = services.filter((service) => ownerOf(service) !== null).map((service) => service.name);
     handlers.onServices(new Set(running), cause);
   };
 
   return {
     onSignal(signal) {
       if (signal.sender === dbusName) {
-        const service = busServices.find(({ busName }) => busName === signal.body[0]);
+        const service = services.find(({ busName }) => busName === signal.body[0]);
         if (signal.member !== "NameOwnerChanged" || service === undefined) return;
         owners.set(service.busName, String(signal.body[2]) || null);
-        if (live) tell(service.name);
+        if (subscribed !== null) tell(service.name);
         return;
       }
       // Anybody on the bus may send us a signal directly, match rules or not: only the owner is believed.
-      const service = busServices.find(({ busName }) => owners.get(busName) === signal.sender);
-      const meaning = live ? service?.meaning(signal) : null;
+      const service = services.find((one) => ownerOf(one) === signal.sender);
+      const meaning = subscribed === null ? null : service?.meaning(signal);
       if (service && meaning) handlers.onMeaning(service.name, meaning);
     },
     async subscribe(connection) {
-      const ownership = busServices.map(({ busName }) => ownerRule(busName));
-      const rules = [...ownership, ...busServices.flatMap((service) => service.rules)];
+      const ownership = services.map(({ busName }) => ownerRule(busName));
+      const rules = [...ownership, ...services.flatMap((service) => service.rules)];
       await Promise.all(rules.map((rule) => connection.addMatch(rule)));
       await Promise.all(
-        busServices.map(async ({ busName }) => {
+        services.map(async ({ busName }) => {
           const owner = await connection.ownerOf(busName);
           if (!owners.has(busName)) owners.set(busName, owner);
         }),
       );
-      live = true;
+      subscribed = connection;
       tell("bus");
     },
+    async property(name, of, property) {
+      const service = services.find((one) => one.name === name);
+      const owner = service === undefined ? null : ownerOf(service);
+      if (subscribed === null || owner === null) throw new Error(`${name} does not run`);
+      return subscribed.property(owner, of, property);
+    },
     end() {
-      live = false;
+      subscribed = null;
     },
   };
 }
