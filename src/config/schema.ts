@@ -25,6 +25,8 @@ const port = z.int(portWords).min(1, portWords).max(65535, portWords);
 
 const waitWords = "a number of seconds from 0 to 120";
 
+const percentWords = "a whole number of percent from 0 to 100";
+
 const priorityWords = "a whole number from 0 to 1000";
 
 /** Given to `ssh -G`, where a leading "-" would be an option. */
@@ -119,6 +121,16 @@ export const configSchema = z.strictObject({
         .describe(
           "Secret key file that uploads are signed with, as `nix key generate-secret` makes it; only needed where you are none of the machine's trusted users.",
         ),
+      "on-metered": z
+        .boolean("true or false")
+        .default(false)
+        .describe("Upload also on a connection that NetworkManager takes for metered."),
+      "battery-level": z
+        .int(percentWords)
+        .min(0, percentWords)
+        .max(100, percentWords)
+        .default(30)
+        .describe("On battery, upload only while it holds at least this many percent; 0 always."),
     })
     .prefault({})
     .describe("What is sent to the machines."),

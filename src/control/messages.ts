@@ -58,14 +58,23 @@ export interface UploadTargetStatus {
   waiting: number;
   setAside: number;
   uploaded: number;
-  /** Of the NARs that were copied. */
+  /** Of the NARs that were copied since the daemon's start, what is on its way included. Never falls. */
   bytes: number;
-  /** `offline`: the cache is not in use. */
-  state: "resting" | "copying" | "backing-off" | "offline";
-  /** Why it is backing off: a sentence, or null. */
+  /**
+   * Bytes that are still to be sent: NARs of what waits, as far as their sizes are known, and what the copy under way
+   * takes along, less what has gone.
+   */
+  left: number;
+  /** Bytes per second at present; null while nothing is copied. */
+  rate: number | null;
+  /** `offline`: the cache is not in use. `held`: only what was asked for by `--now` is sent at present. */
+  state: "resting" | "copying" | "backing-off" | "held" | "offline";
+  /** Why it is backing off or held: a sentence, or null. */
   reason: string | null;
   /** The path that is on its way. */
   now: string | null;
+  /** The copy under way: how many paths, and bytes of their NARs. */
+  going: { paths: number; size: number; sent: number } | null;
 }
 
 /** One path that has not arrived everywhere. Times are ISO 8601 in UTC. */
@@ -76,10 +85,14 @@ export interface QueueItem {
   size: number | null;
   /** When it was built or handed over. */
   since: string;
+  /** It is sent also when uploads are held: somebody has asked for just this. */
+  now: boolean;
   /** Where it has not arrived. */
   targets: {
     name: string;
     state: "waiting" | "copying" | "set-aside";
+    /** Bytes of it that have gone with the copy under way. */
+    sent: number;
     /** Tries that have failed. */
     tries: number;
     /** Of the last failure: its stable code and its words. */
@@ -107,12 +120,12 @@ export type ControlRequest =
   | { command: "resume"; cache: string | null }
   | QueueRequest;
 
-/** What is asked of the queue of uploads. */
+/** What is asked of the queue of uploads. `now`: to be sent also while uploads are held. */
 export type QueueRequest =
   | { command: "queue" }
-  | { command: "queue-retry"; paths: string[] | null }
+  | { command: "queue-retry"; paths: string[] | null; now?: boolean | undefined }
   | { command: "queue-drop"; paths: string[] | null }
-  | { command: "enqueue"; paths: string[] };
+  | { command: "enqueue"; paths: string[]; now?: boolean | undefined };
 
 /**
  * What the daemon answers: the report as it stands after the request, and what is in the queue where that was asked

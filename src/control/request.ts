@@ -8,6 +8,8 @@ const cache = z.string("a cache's name or null").max(64).nullable().default(null
 
 const paths = z.array(z.string("a store path").max(300), "a list of store paths");
 
+const now = z.boolean("true or false").optional();
+
 const requestSchema: z.ZodType<ControlRequest> = z.discriminatedUnion(
   "command",
   [
@@ -15,9 +17,9 @@ const requestSchema: z.ZodType<ControlRequest> = z.discriminatedUnion(
     z.strictObject({ command: z.literal("pause"), cache }),
     z.strictObject({ command: z.literal("resume"), cache }),
     z.strictObject({ command: z.literal("queue") }),
-    z.strictObject({ command: z.literal("queue-retry"), paths: paths.nullable().default(null) }),
+    z.strictObject({ command: z.literal("queue-retry"), paths: paths.nullable().default(null), now }),
     z.strictObject({ command: z.literal("queue-drop"), paths: paths.nullable().default(null) }),
-    z.strictObject({ command: z.literal("enqueue"), paths }),
+    z.strictObject({ command: z.literal("enqueue"), paths, now }),
   ],
   'an object with "command" being "status", "pause", "resume", "queue", "queue-retry", "queue-drop" or "enqueue"',
 );

@@ -44,6 +44,7 @@ export function createAnswerer(deps: AnswerDeps): (request: ControlRequest) => P
       // A person may have mended something by now.
       await deps.listing.permissions.lookAgain();
     }
+    if (request.command === "status") await deps.uploads?.look();
     if (isAboutQueue(request)) {
       const queue = await askQueue(deps.uploads, request);
       return { ok: true, status: report(deps, controller.states()), queue };
@@ -71,8 +72,9 @@ async function askQueue(uploads: Uploads | null, request: QueueRequest): Promise
       "there is no cache to upload to: name one in the configuration, as uploads.to",
     );
   }
-  if (request.command === "enqueue") await uploads.enqueue(request.paths);
-  else if (request.command === "queue-retry") await uploads.retry(request.paths ?? "all");
+  if (request.command === "enqueue") await uploads.enqueue(request.paths, { now: request.now === true });
+  else if (request.command === "queue-retry")
+    await uploads.retry(request.paths ?? "all", { now: request.now === true });
   else if (request.command === "queue-drop") await uploads.drop(request.paths ?? "all");
   return uploads.list();
 }

@@ -3,7 +3,9 @@
 import type { Logger } from "pino";
 import type { Config } from "../config/schema.js";
 import type { Dirs } from "../config/dirs.js";
+import { rulesMatter } from "../decision/upload-gate.js";
 import { createGateway, type Gateway } from "../gateway/gateway.js";
+import { watchConditions, type Conditions } from "../sources/conditions.js";
 import { createDiscovery } from "../sources/discovery.js";
 import { startNetmon, type NetmonEvent } from "../sources/netmon.js";
 import type { TetherError } from "../util/errors.js";
@@ -18,7 +20,7 @@ import { startPulse } from "./pulse.js";
 import { statusLine } from "./status.js";
 import { createNotifier, takeListenFd, takeWatchdogMs } from "./systemd.js";
 import { createTethers } from "./tethers.js";
-import { openUploads } from "./uploads.js";
+import { openUploads, uploadRules } from "./uploads.js";
 import { createWarnings } from "./warnings.js";
 
 /** What a daemon is started with. `env` loses the variables in which systemd passes sockets. */
@@ -103,6 +105,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
     tethers,
     entryOf: listing.entryOf,
     writeOverride: listing.write,
+    followConditions: (conditions) => uploads?.follow(conditions),
     onApplied: (states) => {
       pausedRecord.follow(states);
       notifier.status(statusLine(states, noPort?.message ?? null));
@@ -124,6 +127,9 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
     post({ fact: event });
   };
   const netmon = startNetmon({ log, onEvent: onNetmon });
+  const onConditions = (conditions: Conditions): void => post({ fact: { type: "conditions", conditions } });
+  const watch =
+    uploads !== null && rulesMatter(uploadRules(config)) ? watchConditions({ log, onConditions }) : null;
   listing.warn();
   await Promise.all(names.map((cache) => controller.post({ cache, fact: { type: "due" } })));
   const pulse = startPulse({
@@ -145,6 +151,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
       leavePort();
       stopping = true;
       await listing.write([]);
+      watch?.close();
       await netmon.close();
       await gateway.close(narGraceMs);
       await controller.post({ fact: { type: "stop" } });

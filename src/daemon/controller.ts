@@ -3,6 +3,7 @@
 import type { Logger } from "pino";
 import { transition } from "../decision/transition.js";
 import { initialState, type CacheState } from "../decision/state.js";
+import type { Conditions } from "../sources/conditions.js";
 import type { CacheEvent, Fact, HostEvent } from "../sources/event.js";
 
 /** The caches' states, by name. */
@@ -18,12 +19,12 @@ export interface Controller {
   states(): States;
 }
 
-/** `apply` brings the world in line with the states; it is never run twice at once. */
+/** `apply` brings the world in line with the states and the conditions; it is never run twice at once. */
 export function createController(deps: {
   readonly caches: readonly string[];
   /** Those that begin as paused. */
   readonly paused: readonly string[];
-  readonly apply: (states: States) => Promise<void>;
+  readonly apply: (states: States, conditions: Conditions | null) => Promise<void>;
   readonly log: Logger;
   readonly now: () => number;
   readonly random: () => number;
@@ -31,6 +32,7 @@ export function createController(deps: {
   const states = new Map<string, CacheState>(
     deps.caches.map((name) => [name, initialState(deps.now(), { paused: deps.paused.includes(name) })]),
   );
+  let conditions: Conditions | null = null;
   let tail: Promise<void> = Promise.resolve();
 
   const fold = (cache: string, fact: Fact): void => {
@@ -45,8 +47,9 @@ export function createController(deps: {
   const step = async (posted: Posted): Promise<void> => {
     if ("cache" in posted) fold(posted.cache, posted.fact);
     else for (const cache of states.keys()) fold(cache, posted.fact);
+    if (posted.fact.type === "conditions") ({ conditions } = posted.fact);
     try {
-      await deps.apply(states);
+      await deps.apply(states, conditions);
     } catch (error) {
       deps.log.error({ err: error }, "could not bring the system in line with its state");
     }

@@ -2,6 +2,7 @@
 // anything it needs is torn down, and listed only when all of it stands.
 
 import { desired } from "../decision/desired.js";
+import type { Conditions } from "../sources/conditions.js";
 import type { States } from "./controller.js";
 import type { OverrideEntry } from "./override-file.js";
 import type { Tether } from "./tether.js";
@@ -13,13 +14,17 @@ export interface EffectsDeps {
   readonly entryOf: (cache: string) => OverrideEntry | null;
   /** Replaces the override's content; does nothing when it is the same. Never rejects. */
   readonly writeOverride: (entries: readonly OverrideEntry[]) => Promise<void>;
+  /** Holds uploads back, or lets them go on; null: the conditions are not known yet. */
+  readonly followConditions: (conditions: Conditions | null) => void;
   /** After every change; for the status line and the like. */
   readonly onApplied: (states: States) => void;
 }
 
 /** The `apply` of the controller. */
-export function createEffects(deps: EffectsDeps): (states: States) => Promise<void> {
-  return async (states) => {
+export function createEffects(
+  deps: EffectsDeps,
+): (states: States, conditions: Conditions | null) => Promise<void> {
+  return async (states, conditions) => {
     const wishes = [...deps.tethers].flatMap(([name, tether]) => {
       const state = states.get(name);
       return state === undefined ? [] : [{ name, tether, wish: desired(state) }];
@@ -32,6 +37,7 @@ export function createEffects(deps: EffectsDeps): (states: States) => Promise<vo
     for (const { tether, wish } of wishes) if (tether.leaves(wish)) await tether.takeDown();
     for (const { tether, wish } of wishes) await tether.follow(wish);
     await deps.writeOverride(listed());
+    deps.followConditions(conditions);
     for (const { tether } of inPlace()) tether.startUploads();
     deps.onApplied(states);
   };

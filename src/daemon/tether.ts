@@ -182,7 +182,9 @@ export function createTether(deps: TetherDeps): Tether {
     takeDown,
     link: () => (inUse?.settled === true ? inUse.link : null),
     startUploads: () => {
-      if (inUse?.settled === true && inUse.forward !== null) deps.uploads?.start(inUse.link);
+      const using = inUse;
+      if (using?.settled !== true || using.forward === null) return;
+      deps.uploads?.start(using.link, () => using.forward?.sent ?? 0);
     },
     follow: async (wish) => {
       if (!wish.awaited) gateway.setUpstream(name, null, { mayReturn: false });

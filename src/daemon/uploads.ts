@@ -6,16 +6,22 @@ import type { Config } from "../config/schema.js";
 import type { Dirs } from "../config/dirs.js";
 import type { QueueItem, UploadsStatus } from "../control/messages.js";
 import type { SshLink } from "../link/link.js";
-import type { Entry } from "../uploads/entry.js";
+import { uploadHold, type UploadHold, type UploadRules } from "../decision/upload-gate.js";
+import type { Conditions } from "../sources/conditions.js";
+import { bytesLeft } from "../uploads/copy-meter.js";
+import { isGone, type Entry } from "../uploads/entry.js";
 import { createGcRoots } from "../uploads/gc-roots.js";
 import { createNixTools } from "../uploads/nix-tools.js";
+import { createSizes, type Sizes } from "../uploads/sizes.js";
 import { openSpool, type Spool, type Which } from "../uploads/spool.js";
 import { createUploader, type Uploader } from "../uploads/uploader.js";
 import { askValidPaths } from "../upstream/valid-paths.js";
+import { delay } from "../util/abort.js";
 
 /** What a cache's effects do with its uploads. */
 export interface LinkUploads {
-  start(link: SshLink): void;
+  /** `wire` is how many bytes have gone into the forward. */
+  start(link: SshLink, wire: () => number): void;
   stop(): Promise<void>;
 }
 
@@ -23,11 +29,15 @@ export interface LinkUploads {
 export interface Uploads {
   /** Null for a cache that nothing is uploaded to. */
   of(cache: string): LinkUploads | null;
+  /** Uploads wait while these conditions hold; null: none are known yet. */
+  follow(conditions: Conditions | null): void;
+  /** Finds out how large that is which is new. Bounded; never rejects. */
+  look(): Promise<void>;
   status(): UploadsStatus;
   /** Resolves to what waits, those of `paths` or all, after it was queued, made due, or forgotten. */
   list(): Promise<QueueItem[]>;
-  enqueue(paths: readonly string[]): Promise<void>;
-  retry(which: Which): Promise<void>;
+  enqueue(paths: readonly string[], options: { now: boolean }): Promise<void>;
+  retry(which: Which, options: { now: boolean }): Promise<void>;
   drop(which: Which): Promise<void>;
   close(): Promise<void>;
 }
@@ -42,8 +52,8 @@ export interface UploadsOptions {
   readonly warn: (code: string, cache: string | null, problem: unknown) => void;
 }
 
-/** Sizes asked for at a time: a list that a person reads. */
-const mostSizes = 1_000;
+/** How long a status waits for sizes, in milliseconds. */
+const lookMs = 300;
 
 /** Null where nothing is uploaded. A spool that can not be used yet is one of the warnings, and is tried again. */
 export async function openUploads(options: UploadsOptions): Promise<Uploads | null> {
@@ -78,25 +88,18 @@ export async function openUploads(options: UploadsOptions): Promise<Uploads | nu
     for (const uploader of uploaders.values()) uploader.poke({ hurry });
   };
   const watch = spool.watch(() => poke(false));
-  const sizes = new Map<string, number>();
-
-  const learnSizes = async (entries: readonly Entry[]): Promise<void> => {
-    const paths = entries.map((entry) => entry.path);
-    for (const known of sizes.keys()) if (!paths.includes(known)) sizes.delete(known);
-    const unknown = paths.filter((one) => !sizes.has(one)).slice(0, mostSizes);
-    if (unknown.length === 0) return;
-    // A list without sizes is better than none.
-    const infos = await nix.infos(unknown).catch(() => new Map<string, never>());
-    for (const [one, { size }] of infos) sizes.set(one, size);
-  };
-
+  const sizes = createSizes(nix);
+  const rules = uploadRules(config);
+  let held: UploadHold["code"] | undefined;
+  const presentPaths = (): string[] => spool.list().flatMap((entry) => (isGone(entry) ? [] : [entry.path]));
   return {
     of: (cache) => {
       const uploader = uploaders.get(cache);
       if (uploader === undefined) return null;
       return {
-        start: (link) =>
+        start: (link, wire) =>
           uploader.start({
+            wire,
             socket: dirs.cacheSocket(cache),
             trusted: link.daemon.trusted,
             validPaths: (paths, signal) => askValidPaths(() => link.openDaemon(), paths, signal),
@@ -104,21 +107,30 @@ export async function openUploads(options: UploadsOptions): Promise<Uploads | nu
         stop: () => uploader.stop(),
       };
     },
-    status: () => uploadsStatus(spool, uploaders),
+    follow: (conditions) => {
+      const hold = uploadHold(conditions, rules);
+      if (conditions !== null && hold?.code !== held) {
+        held = hold?.code;
+        if (hold === null) log.info("uploads may go on");
+        else log.info({ reason: hold.text }, "uploads are held");
+      }
+      for (const uploader of uploaders.values()) uploader.hold(hold?.text ?? null);
+    },
+    look: () => Promise.race([sizes.learn(presentPaths()), delay(lookMs)]),
+    status: () => uploadsStatus(spool, sizes, uploaders),
     list: async () => {
       await spool.load();
-      const entries = spool.list();
-      await learnSizes(entries);
-      return entries.map((entry) => queueItem(entry, sizes.get(entry.path) ?? null, uploaders));
+      await sizes.learn(presentPaths(), { again: true });
+      return spool.list().map((entry) => queueItem(entry, sizes.of(entry.path), uploaders));
     },
-    enqueue: async (paths) => {
+    enqueue: async (paths, { now }) => {
       await spool.add(paths);
       // What was given up before is asked for again.
-      await spool.retry(paths);
+      await spool.retry(paths, { now });
       poke(true);
     },
-    retry: async (which) => {
-      await spool.retry(which);
+    retry: async (which, { now }) => {
+      await spool.retry(which, { now });
       poke(true);
     },
     drop: async (which) => void (await spool.drop(which)),
@@ -129,30 +141,46 @@ export async function openUploads(options: UploadsOptions): Promise<Uploads | nu
   };
 }
 
-function uploadsStatus(spool: Spool, uploaders: ReadonlyMap<string, Uploader>): UploadsStatus {
+/** What the configuration allows. */
+export function uploadRules({ uploads }: Config): UploadRules {
+  return { onMetered: uploads["on-metered"], batteryLevel: uploads["battery-level"] };
+}
+
+function uploadsStatus(spool: Spool, sizes: Sizes, uploaders: ReadonlyMap<string, Uploader>): UploadsStatus {
+  const entries = spool.list();
   const { waiting, setAside } = spool.counts();
   const targets = [...uploaders].map(([name, uploader]) => {
-    const counts = spool.counts(name);
-    return [name, { ...counts, ...uploader.progress() }] as const;
+    const progress = uploader.progress();
+    const others = entries.filter(
+      (entry) => entry.targets[name]?.state === "waiting" && uploader.sentOf(entry.path) === null,
+    );
+    const left = bytesLeft(
+      others.map((entry) => sizes.of(entry.path)),
+      progress.going,
+    );
+    return [name, { ...spool.counts(name), ...progress, left }] as const;
   });
   const uploaded = targets.reduce((sum, [, target]) => sum + target.uploaded, 0);
   return { waiting, uploaded, failed: setAside, targets: Object.fromEntries(targets) };
 }
 
 function queueItem(entry: Entry, size: number | null, uploaders: ReadonlyMap<string, Uploader>): QueueItem {
+  const { path: own, deriver, since } = entry;
   const targets = Object.entries(entry.targets).map(([name, progress]) => {
-    const isGoing = uploaders.get(name)?.progress().now === entry.path;
+    const uploader = uploaders.get(name);
+    const isGoing = uploader?.progress().now === own;
     const { state, tries, code, lastError, notBefore } = progress;
     return {
       name,
       state: isGoing ? ("copying" as const) : state,
+      sent: uploader?.sentOf(own) ?? 0,
       tries,
       code,
       reason: lastError,
       retryAt: notBefore === null ? null : iso(notBefore),
     };
   });
-  return { path: entry.path, deriver: entry.deriver, size, since: iso(entry.since), targets };
+  return { path: own, deriver, size, since: iso(since), now: entry.now === true, targets };
 }
 
 function iso(ms: number): string {

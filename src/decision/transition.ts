@@ -35,6 +35,7 @@ export function transition(state: CacheState, fact: Fact, moment: Moment): Cache
       return onNews(state, fact, moment);
     case "due":
       return isResting(state) ? startLook(state, moment) : state;
+    case "conditions":
     case "relist":
     case "tick":
       return state;

@@ -15,19 +15,28 @@ export function rulesMatter({ onMetered, batteryLevel }: UploadRules): boolean {
   return !onMetered || batteryLevel > 0;
 }
 
+/** Why uploads must wait: `text` is a sentence that ends with what would allow them. */
+export interface UploadHold {
+  readonly code: "unknown" | "metered" | "battery";
+  readonly text: string;
+}
+
 /**
- * Why uploads must wait, as a sentence with what would allow them; null when they may run. `conditions` is null as long as
- * nothing is known: what they cost may not be found out by sending. What is unknown otherwise holds nothing back.
+ * Null when uploads may run. `conditions` is null as long as nothing is known: whether it costs may not be found out by
+ * sending. What is unknown otherwise holds nothing back.
  */
-export function uploadHold(conditions: Conditions | null, rules: UploadRules): string | null {
+export function uploadHold(conditions: Conditions | null, rules: UploadRules): UploadHold | null {
   if (!rulesMatter(rules)) return null;
-  if (conditions === null) return "it is being found out whether the connection is metered";
+  if (conditions === null) {
+    return { code: "unknown", text: "it is being found out how this machine is connected and fed" };
+  }
   const { metered, onBattery } = conditions;
   if (metered === true && !rules.onMetered) {
-    return "on a metered connection; `uploads.on-metered = true` would allow it";
+    return { code: "metered", text: "on a metered connection; `uploads.on-metered = true` allows it" };
   }
   if (onBattery !== null && onBattery < rules.batteryLevel) {
-    return `on battery with ${onBattery} % left; \`uploads.battery-level = ${rules.batteryLevel}\` asks for more`;
+    const text = `on battery with ${onBattery} % left; \`uploads.battery-level\` asks for ${rules.batteryLevel} %`;
+    return { code: "battery", text };
   }
   return null;
 }

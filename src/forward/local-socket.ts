@@ -36,6 +36,8 @@ export interface Forward {
   stands(): Promise<boolean>;
   /** Connections at present. */
   readonly connections: number;
+  /** Bytes that its clients have sent, all together. */
+  readonly sent: number;
 }
 
 /**
@@ -51,6 +53,8 @@ export async function openForward(options: ForwardOptions): Promise<Forward> {
   const clients = new Set<Socket>();
   const streams = new Set<Duplex>();
   let closing: Promise<void> | null = null;
+  /** By clients that have left. */
+  let sentBefore = 0;
 
   const serve = async (client: Socket): Promise<void> => {
     clients.add(client);
@@ -64,6 +68,7 @@ export async function openForward(options: ForwardOptions): Promise<Forward> {
     } finally {
       client.destroy();
       clients.delete(client);
+      sentBefore += client.bytesRead;
       if (client.bytesRead > 0 && closing === null) options.onSent?.();
     }
   };
@@ -85,6 +90,9 @@ export async function openForward(options: ForwardOptions): Promise<Forward> {
   return {
     get connections() {
       return clients.size;
+    },
+    get sent() {
+      return [...clients].reduce((sum, { bytesRead }) => sum + bytesRead, sentBefore);
     },
     stands: () => place.stands(),
     close() {

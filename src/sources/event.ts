@@ -1,6 +1,7 @@
 // Everything that can happen to the daemon, as one union: sources and effects post these, one loop folds them.
 
 import type { Endpoint } from "../link/link.js";
+import type { Conditions } from "./conditions.js";
 import type { NetworkState } from "./netmon.js";
 
 /** Why an attempt or a link ended: `code` is a TetherError's, `text` a sentence, `remedy` what to do. */
@@ -47,6 +48,8 @@ export type HostEvent =
       readonly moved: boolean;
       readonly cause: string;
     }
+  /** How the machine is connected and fed: it says nothing about a cache, but about sending much to it. */
+  | { readonly type: "conditions"; readonly conditions: Conditions }
   | { readonly type: "sleep" }
   | { readonly type: "wake"; readonly cause: string }
   | { readonly type: "tick" }

@@ -31,6 +31,8 @@ const entrySchema = z.object({
   deriver: z.string().refine(isStorePath).nullable(),
   /** When it was built or handed over, in milliseconds since the epoch. */
   since: time,
+  /** To be sent also when uploads are held back: somebody has asked for just this. */
+  now: z.boolean().optional(),
   /** Where it has not arrived yet, by the cache's name. */
   targets: z
     .record(z.string().min(1).max(64), targetSchema)
@@ -147,9 +149,9 @@ export function isGone(entry: Entry): boolean {
   return Object.values(entry.targets).some(({ code }) => code === pathGone);
 }
 
-/** To be tried at once, everywhere. */
-export function withRetry(entry: Entry): Entry {
-  return { ...entry, targets: mapTargets(entry.targets, () => fresh) };
+/** To be tried at once, everywhere; with `now` also when uploads are held back. */
+export function withRetry(entry: Entry, { now }: { now: boolean }): Entry {
+  return { ...entry, ...(now ? { now } : {}), targets: mapTargets(entry.targets, () => fresh) };
 }
 
 /** How many paths wait, and how many are set aside wherever they have not arrived; for every target, or for one. */

@@ -14,6 +14,8 @@ export interface UploadTarget {
   readonly socket: string;
   /** Whether the machine's nix-daemon trusts the login; null where it does not say. */
   readonly trusted: boolean | null;
+  /** How many bytes have gone into the socket since any time before. */
+  wire(): number;
   /** Those of the paths that the machine has. Rejects when it can not be asked. */
   validPaths(paths: readonly string[], signal: AbortSignal): Promise<Set<string>>;
 }
@@ -37,7 +39,10 @@ export interface SendOptions {
   readonly signal: AbortSignal;
   /** Told what is there, as soon as that is known, and what was copied for it. */
   readonly onArrived: (paths: ReadonlySet<string>, bytes: number) => Promise<void>;
-  readonly onPath: (path: string | null) => void;
+  /** Told of all that is about to be copied. */
+  readonly onCopy: (infos: LocalInfos) => void;
+  /** Told of each path when it begins to be copied. */
+  readonly onPath: (path: string) => void;
 }
 
 export interface Sent {
@@ -50,7 +55,7 @@ export interface Sent {
 
 /** Sends `batch`, of which every path is valid here. Rejects where a program or the target can not be asked. */
 export async function send(batch: readonly string[], options: SendOptions): Promise<Sent> {
-  const { target, nix, signal, onArrived, onPath } = options;
+  const { target, nix, signal, onArrived, onCopy } = options;
   const closure = await nix.closure(batch, signal);
   const there = await target.validPaths(closure, signal);
   await onArrived(there, 0);
@@ -58,18 +63,15 @@ export async function send(batch: readonly string[], options: SendOptions): Prom
   const infos = await nix.infos(missing, signal);
   const wanted = batch.filter((path) => !there.has(path));
   if (wanted.length === 0) return { failure: null, blamed: [], infos };
-  try {
-    const failure = await copy(wanted, infos, options);
-    const arrived = await target.validPaths(missing, signal);
-    const bytes = [...arrived].reduce((sum, path) => sum + (infos.get(path)?.size ?? 0), 0);
-    await onArrived(arrived, bytes);
-    const left = wanted.filter((path) => !arrived.has(path));
-    if (left.length === 0) return { failure: null, blamed: [], infos };
-    const why = failure ?? { code: "copy-failed", text: "nix copy says that they have arrived", path: null };
-    return { failure: why, blamed: blame(why, left, infos), infos };
-  } finally {
-    onPath(null);
-  }
+  onCopy(infos);
+  const failure = await copy(wanted, infos, options);
+  const arrived = await target.validPaths(missing, signal);
+  const bytes = [...arrived].reduce((sum, path) => sum + (infos.get(path)?.size ?? 0), 0);
+  await onArrived(arrived, bytes);
+  const left = wanted.filter((path) => !arrived.has(path));
+  if (left.length === 0) return { failure: null, blamed: [], infos };
+  const why = failure ?? { code: "copy-failed", text: "nix copy says that they have arrived", path: null };
+  return { failure: why, blamed: blame(why, left, infos), infos };
 }
 
 /** Those that need the path that the failure is about; all of them where it names none. */

@@ -74,8 +74,8 @@ export interface Spool {
    * @throws TetherError as `GcRoots.missing`
    */
   gone(paths: readonly string[]): Promise<string[]>;
-  /** Makes them due at once, also what was set aside; resolves to how many these are. */
-  retry(which: Which): Promise<number>;
+  /** Makes them due at once, also what was set aside (`now`: see `Entry.now`); resolves to how many these are. */
+  retry(which: Which, how?: { now: boolean }): Promise<number>;
   /** Forgets them without an upload; resolves to how many these were. */
   drop(which: Which): Promise<number>;
   /** For every target, or for one. */
@@ -228,10 +228,10 @@ export async function openSpool(options: SpoolOptions): Promise<Spool> {
     failed: (target, paths, failure) =>
       inTurn(() => change(select(paths).map((entry) => withFailure(entry, target, failure)))),
     gone,
-    retry: async (which) => {
+    retry: async (which, how = { now: false }) => {
       const chosen = await inTurn(async () => {
         const found = select(which);
-        await change(found.map(withRetry));
+        await change(found.map((entry) => withRetry(entry, how)));
         unprotected(found.map(({ path }) => path));
         return found;
       });

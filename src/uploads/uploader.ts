@@ -1,30 +1,21 @@
 // Sends what waits for one target, for as long as that is in reach: batch after batch, oldest first, one `nix copy` at a
-// time. What fails waits longer each time; a batch that fails is made smaller until what is bad in it is found.
+// time. What fails waits longer each time; a batch that fails is made smaller until what is bad in it is found. While it
+// is held back only what was asked for by `now` goes.
 
 import type { Logger } from "pino";
 import { delay } from "../util/abort.js";
 import { messageOf } from "../util/errors.js";
 import { explainFailure, type CopyFailure } from "./copy-failure.js";
 import type { NixTools } from "./nix-tools.js";
-import { refusedAlike } from "./path-infos.js";
+import type { Entry } from "./entry.js";
+import type { LocalInfos } from "./path-infos.js";
 import { backoffMs, forgive, mostPaths, nextBatch, nextDue, type Moment } from "./plan.js";
+import { createProgress, type UploadProgress } from "./progress.js";
 import { send, type Sent, type UploadTarget, type Way } from "./send.js";
 import { readSigningKey, type SigningKey } from "./signing-key.js";
 import type { Spool } from "./spool.js";
-
-/** How far the uploads to one target have come. */
-export interface UploadProgress {
-  /** `offline`: not in reach, or not to be used now. */
-  readonly state: "resting" | "copying" | "backing-off" | "offline";
-  /** Why it waits: a sentence, or null. */
-  readonly reason: string | null;
-  /** The path that is on its way. */
-  readonly now: string | null;
-  /** Since the daemon's start. */
-  readonly uploaded: number;
-  /** Since the daemon's start, as NARs. */
-  readonly bytes: number;
-}
+import { unsignedText } from "./unsigned.js";
+import { verdict, type Verdict } from "./verdict.js";
 
 export interface Uploader {
   /** The target is in reach. Nothing is done where it runs already. */
@@ -33,7 +24,11 @@ export interface Uploader {
   stop(): Promise<void>;
   /** Something new waits. In a hurry also where the target was to be left alone for a while. */
   poke(options?: { hurry: boolean }): void;
+  /** Holds back, for this reason, what was not asked for by `now`; null lets it go on. A copy under way is stopped. */
+  hold(reason: string | null): void;
   progress(): UploadProgress;
+  /** Bytes of a path that have gone with the copy under way; null where it is no part of that. */
+  sentOf(path: string): number | null;
 }
 
 export interface UploaderOptions {
@@ -70,24 +65,22 @@ export function createUploader(options: UploaderOptions): Uploader {
   const { name, spool, nix, env, log, warn, now = Date.now } = options;
   let running: { abort: AbortController; ended: Promise<void> } | null = null;
   let wake: AbortController | null = null;
-  let state: UploadProgress["state"] = "offline";
-  let reason: string | null = null;
-  let current: string | null = null;
+  const progress = createProgress();
+  let held: string | null = null;
+  /** What is being sent, and what stops it. */
+  let sending: { abort: AbortController; batch: readonly string[] } | null = null;
   /** The target is in trouble itself, and what is new would fare no better. */
   let leftAlone = false;
-  let uploaded = 0;
-  let bytes = 0;
 
   const moment = ({ forgiven }: Session): Moment => ({ target: name, now: now(), forgiven });
 
   const rest = async (
     session: Session,
     ms: number,
-    how: "resting" | "backing-off",
+    how: "resting" | "backing-off" | "held",
     why: string | null,
   ): Promise<void> => {
-    state = how;
-    reason = why;
+    progress.is(how, why);
     wake = new AbortController();
     const either = AbortSignal.any([wake.signal, session.signal]);
     await delay(Math.max(0, ms), either).catch(() => undefined);
@@ -95,10 +88,9 @@ export function createUploader(options: UploaderOptions): Uploader {
   };
 
   const onArrived = async (session: Session, paths: ReadonlySet<string>, size: number): Promise<void> => {
-    bytes += size;
     const arrived = spool.list().filter(({ path, targets }) => paths.has(path) && name in targets);
+    progress.arrived(arrived.length, size);
     if (arrived.length === 0) return;
-    uploaded += arrived.length;
     session.failures = 0;
     await spool.arrived(
       name,
@@ -118,11 +110,6 @@ export function createUploader(options: UploaderOptions): Uploader {
     }
   };
 
-  const tellUnsigned = (key: SigningKey | null): void => {
-    const count = spool.list().filter(({ targets }) => targets[name]?.code === "unsigned").length;
-    warn("uploads-unsigned", count === 0 ? null : unsignedText(name, count, key));
-  };
-
   const lastError = (): string | null =>
     spool.list().find(({ targets }) => targets[name]?.notBefore !== null)?.targets[name]?.lastError ?? null;
 
@@ -135,6 +122,7 @@ export function createUploader(options: UploaderOptions): Uploader {
   };
 
   const fail = async (session: Session, paths: readonly string[], failure: CopyFailure): Promise<void> => {
+    if (paths.length === 0) return;
     const { code } = failure;
     const text = explainFailure(failure, name);
     const tries = Math.max(...paths.map((path) => session.tries.get(path) ?? 0)) + 1;
@@ -151,56 +139,79 @@ export function createUploader(options: UploaderOptions): Uploader {
   const onFailure = async (
     session: Session,
     batch: readonly string[],
-    sent: Sent,
-    key: SigningKey | null,
+    failure: CopyFailure,
+    { failed, backOff: isTargets }: Verdict,
   ): Promise<void> => {
-    const { failure, infos } = sent;
-    if (failure === null) return;
-    let { blamed } = sent;
-    if (failure.code === "unsigned") {
-      const alike = refusedAlike(failure.path, batch, infos, key?.name ?? null);
-      blamed = [...new Set([...blamed, ...alike])];
-    }
-    const isTargets = /^(target-|link-)/.test(failure.code);
-    if (blamed.length < batch.length || batch.length === 1 || failure.code === "unsigned") {
-      await fail(session, blamed, failure);
-    } else session.limit = Math.ceil(batch.length / 2);
+    await fail(session, failed, failure);
+    if (failed.length === 0) session.limit = Math.ceil(batch.length / 2);
     if (isTargets) await backOff(session, explainFailure(failure, name));
   };
 
+  /** Those that may be sent at present. */
+  const sendable = (): Entry[] =>
+    held === null ? spool.list() : spool.list().filter((entry) => entry.now === true);
+
+  const restUntilDue = async (session: Session): Promise<void> => {
+    const due = nextDue(sendable(), moment(session));
+    if (due !== null) {
+      await rest(session, Math.min(due - now(), backoffMs(Infinity)), "backing-off", lastError());
+    } else {
+      const holdsBack = held !== null && nextDue(spool.list(), moment(session)) !== null;
+      await rest(session, 2 ** 31 - 1, holdsBack ? "held" : "resting", holdsBack ? held : null);
+    }
+  };
+
+  /** Null where it was stopped, or something was gone before it began. */
+  const sendBatch = async (
+    session: Session,
+    batch: readonly string[],
+    key: SigningKey | null,
+  ): Promise<Sent | null> => {
+    const { target, way } = session;
+    const abort = new AbortController();
+    const signal = AbortSignal.any([session.signal, abort.signal]);
+    sending = { abort, batch };
+    progress.is("copying", null);
+    try {
+      const invalid = await nix.invalid(batch, signal);
+      if (invalid.length > 0) {
+        const gone = await spool.gone(invalid);
+        if (gone.length > 0)
+          log.warn({ paths: gone }, "uploads are set aside: their paths have left the store");
+        return null;
+      }
+      return await send(batch, {
+        target,
+        signal,
+        way,
+        nix,
+        env,
+        key,
+        stage: options.stage,
+        onArrived: (paths, size) => onArrived(session, paths, size),
+        onCopy: (infos) => progress.begins(sizesOf(infos), () => target.wire()),
+        onPath: (path) => progress.path(path),
+      });
+    } catch (error) {
+      // What has gone meanwhile is found out when it goes on.
+      if (abort.signal.aborted) return null;
+      throw error;
+    } finally {
+      sending = null;
+      progress.ends();
+    }
+  };
+
   const step = async (session: Session): Promise<void> => {
-    const batch = nextBatch(spool.list(), session.limit, moment(session));
-    if (batch.length === 0) {
-      const due = nextDue(spool.list(), moment(session));
-      if (due === null) await rest(session, 2 ** 31 - 1, "resting", null);
-      else await rest(session, Math.min(due - now(), backoffMs(Infinity)), "backing-off", lastError());
-      return;
-    }
-    state = "copying";
-    reason = null;
-    const invalid = await nix.invalid(batch, session.signal);
-    if (invalid.length > 0) {
-      const gone = await spool.gone(invalid);
-      if (gone.length > 0)
-        log.warn({ paths: gone }, "uploads are set aside: their paths have left the store");
-      return;
-    }
+    const batch = nextBatch(sendable(), session.limit, moment(session));
+    if (batch.length === 0) return restUntilDue(session);
     const key = await readKey();
-    const { target, signal, way } = session;
-    const sent = await send(batch, {
-      target,
-      signal,
-      way,
-      nix,
-      env,
-      key,
-      stage: options.stage,
-      onArrived: (paths, size) => onArrived(session, paths, size),
-      onPath: (path) => void (current = path),
-    });
-    if (sent.failure === null) session.limit = Math.min(mostPaths, session.limit * 2);
-    else await onFailure(session, batch, sent, key);
-    tellUnsigned(key);
+    const sent = await sendBatch(session, batch, key);
+    if (sent === null) return;
+    const { failure } = sent;
+    if (failure === null) session.limit = Math.min(mostPaths, session.limit * 2);
+    else await onFailure(session, batch, failure, verdict(failure, batch, sent, key?.name ?? null));
+    warn("uploads-unsigned", unsignedText(name, spool.list(), key));
   };
 
   const run = async (session: Session): Promise<void> => {
@@ -213,9 +224,7 @@ export function createUploader(options: UploaderOptions): Uploader {
         await backOff(session, messageOf(error));
       }
     }
-    state = "offline";
-    reason = null;
-    current = null;
+    progress.is("offline", null);
   };
 
   return {
@@ -238,18 +247,19 @@ export function createUploader(options: UploaderOptions): Uploader {
     poke: ({ hurry } = { hurry: false }) => {
       if (hurry || !leftAlone) wake?.abort();
     },
-    progress: () => ({ state, reason, now: current, uploaded, bytes }),
+    hold: (why) => {
+      if (why === held) return;
+      held = why;
+      const isAsked = (path: string): boolean => sendable().some((entry) => entry.path === path);
+      if (sending !== null && !sending.batch.every(isAsked))
+        sending.abort.abort(new Error("uploads are held"));
+      if (!leftAlone) wake?.abort();
+    },
+    progress: () => progress.read(),
+    sentOf: (path) => progress.sentOf(path),
   };
 }
 
-function unsignedText(name: string, count: number, key: SigningKey | null): string {
-  const paths = count === 1 ? "1 path" : `${count} paths`;
-  const remedy =
-    key === null
-      ? `set uploads.signing-key to a secret key whose public key is in trusted-public-keys there`
-      : `add ${key.publicKey} to trusted-public-keys there`;
-  return (
-    `${name} does not take ${paths}, for want of a signature that it trusts. In its nix.conf, make the login one of ` +
-    `trusted-users, or ${remedy}. Then: nix-tether queue retry`
-  );
+function sizesOf(infos: LocalInfos): Map<string, number> {
+  return new Map([...infos].map(([path, { size }]) => [path, size]));
 }

@@ -11,9 +11,12 @@ const pi: UploadTargetStatus = {
   setAside: 1,
   uploaded: 0,
   bytes: 0,
+  left: 4096,
+  rate: null,
   state: "resting",
   reason: null,
   now: null,
+  going: null,
 };
 const status = (target: UploadTargetStatus) =>
   statusReport(
@@ -22,12 +25,21 @@ const status = (target: UploadTargetStatus) =>
   );
 
 function item(name: string, target: Partial<QueueItem["targets"][number]> = {}): QueueItem {
-  const where = { name: "pi", state: "waiting" as const, tries: 0, code: null, reason: null, retryAt: null };
+  const where = {
+    name: "pi",
+    state: "waiting" as const,
+    sent: 0,
+    tries: 0,
+    code: null,
+    reason: null,
+    retryAt: null,
+  };
   return {
     path: storePath(name),
     deriver: null,
     size: 2048,
     since: "2026-11-22T09:00:00.000Z",
+    now: false,
     targets: [{ ...where, ...target }],
   };
 }

@@ -3,6 +3,7 @@ import { createEffects } from "../../src/daemon/effects.js";
 import type { Tether } from "../../src/daemon/tether.js";
 import type { Desired } from "../../src/decision/desired.js";
 import { initialState, type CacheState } from "../../src/decision/state.js";
+import type { Conditions } from "../../src/sources/conditions.js";
 import type { SshLink } from "../../src/link/link.js";
 
 const connection = { address: "10.0.0.1", port: 22, localAddress: "10.0.0.2" };
@@ -42,16 +43,23 @@ function fakeTether(name: string, journal: string[]): Tether {
   };
 }
 
+const unknown: Conditions = { metered: null, onBattery: null };
+
 function setUp() {
   const journal: string[] = [];
   const tethers = new Map(["pi", "nas"].map((name) => [name, fakeTether(name, journal)]));
-  const apply = createEffects({
+  const effects = createEffects({
     tethers,
     entryOf: (name) => ({ name, url: `http://127.0.0.1:1/${name}`, publicKeys: [] }),
     writeOverride: async (entries) =>
       void journal.push(`list [${entries.map((entry) => entry.name).join(" ")}]`),
+    followConditions: (conditions) => {
+      if (conditions !== unknown) journal.push("hold uploads");
+    },
     onApplied: () => {},
   });
+  const apply = (states: ReadonlyMap<string, CacheState>, conditions: Conditions | null = unknown) =>
+    effects(states, conditions);
   return { journal, apply };
 }
 
@@ -95,5 +103,11 @@ describe("the order that is promised to Nix", () => {
     journal.length = 0;
     await apply(new Map([["pi", onlineState(2)]]));
     expect(journal).toEqual(["list []", "down pi", "up pi", "list [pi]", "uploads pi"]);
+  });
+
+  it("follows the conditions before uploads start", async () => {
+    const { journal, apply } = setUp();
+    await apply(new Map([["pi", onlineState(1)]]), null);
+    expect(journal).toEqual(["list []", "up pi", "list [pi]", "hold uploads", "uploads pi"]);
   });
 });

@@ -85,6 +85,7 @@ async function makeTether(openForward?: () => Promise<never>): Promise<Watched> 
         journal.push("forward listens");
         return Promise.resolve({
           connections: 0,
+          sent: 0,
           stands: () => Promise.resolve(true),
           close: () => Promise.resolve(void journal.push("forward closed")),
         });

@@ -84,7 +84,12 @@ test("counts its failures, and is set aside where trying again can not help", ()
   });
   expect(twice.targets["nas"]).toEqual(fresh);
   expect(withFailure(entry, "elsewhere", full)).toBe(entry);
-  expect(withRetry(twice).targets).toEqual({ pi: fresh, nas: fresh });
+  expect(withRetry(twice, { now: false })).toEqual(entry);
+  const urgent = withRetry(twice, { now: true });
+  expect(urgent).toEqual({ ...entry, now: true });
+  // Once asked for it stays so.
+  expect(withRetry(urgent, { now: false })).toEqual(urgent);
+  expect(parseEntry(entryFileName(path), formatEntry(urgent))).toEqual(urgent);
 });
 
 test("an error of any length still makes an entry that can be read", () => {
