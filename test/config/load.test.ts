@@ -172,7 +172,7 @@ describe("uploads", () => {
   const pi = '[caches.pi]\nhost = "x"\n[uploads]\n';
 
   test("go to caches that there are", async () => {
-    expect((await load(`${pi}to = ["pi"]`)).uploads).toEqual({ to: ["pi"] });
+    expect((await load(`${pi}to = ["pi"]`)).uploads).toMatchObject({ to: ["pi"] });
     expect(await complaint(`${pi}to = ["pie"]`)).toBe(
       'FILE: uploads.to: no cache is named "pie"; did you mean pi?',
     );

@@ -2,6 +2,7 @@
 
 import { once } from "node:events";
 import { connect, createServer, type AddressInfo, type Socket } from "node:net";
+import { Transform } from "node:stream";
 
 export interface CutProxy {
   readonly address: string;
@@ -11,6 +12,8 @@ export interface CutProxy {
   /** Cuts every connection now, and with `refuse` each new one, until `allow`. */
   cut(options?: { refuse: boolean }): void;
   allow(): void;
+  /** What goes to the far side does so at this speed, from now on. */
+  slow(bytesPerSecond: number): void;
   close(): Promise<void>;
 }
 
@@ -22,6 +25,14 @@ export async function startCutProxy(
   const pairs = new Set<readonly [Socket, Socket]>();
   let cuts = 0;
   let refusing = false;
+  let speed = Infinity;
+  const brake = (): Transform =>
+    new Transform({
+      transform: (piece: Buffer, _encoding, done) => {
+        if (speed === Infinity) done(null, piece);
+        else setTimeout(() => done(null, piece), (piece.length / speed) * 1000);
+      },
+    });
   const cutPair = (pair: readonly [Socket, Socket]): void => {
     if (!pairs.delete(pair)) return;
     cuts += 1;
@@ -40,7 +51,7 @@ export async function startCutProxy(
       pairs.delete(pair);
       far.destroy();
     });
-    near.pipe(far);
+    near.pipe(brake()).pipe(far);
     far.on("data", (piece: Buffer) => {
       carried += piece.length;
       if (carried > limit) return cutPair(pair);
@@ -62,6 +73,9 @@ export async function startCutProxy(
     },
     allow: () => {
       refusing = false;
+    },
+    slow: (bytesPerSecond) => {
+      speed = bytesPerSecond;
     },
     close: async () => {
       const closed = once(server, "close");
