@@ -36,7 +36,7 @@ describe("a good configuration", () => {
           trusted: false,
         },
       },
-      uploads: { to: [] },
+      uploads: { to: [], "on-metered": false, "battery-level": 30 },
     });
   });
 
