@@ -5,7 +5,7 @@ import { constants, readFileSync } from "node:fs";
 import { lstat, mkdir, open } from "node:fs/promises";
 import path from "node:path";
 import type { Logger } from "pino";
-import { flushFolder, replaceFile } from "../util/durable-file.js";
+import { replaceFile } from "../util/durable-file.js";
 import { TetherError, messageOf } from "../util/errors.js";
 import { createSerial } from "../util/serial.js";
 
@@ -113,9 +113,8 @@ async function putInPlace(file: string, content: string): Promise<void> {
     () => false,
   );
   if (isFolder) throw new Error("it is a folder");
-  await replaceFile(file, content, { mode: 0o644 });
-  // The content is in place, whatever becomes of this.
-  await flushFolder(folder).catch(() => undefined);
+  // Nix must not find a cache that has gone, however busy the disk is; after a power cut the daemon starts with nothing.
+  await replaceFile(file, content, { mode: 0o644, flush: false });
 }
 
 /**
@@ -128,7 +127,6 @@ async function emptyInPlace(file: string): Promise<boolean> {
     const handle = await open(file, constants.O_WRONLY | constants.O_NOFOLLOW);
     try {
       await handle.truncate();
-      await handle.sync();
     } finally {
       await handle.close();
     }

@@ -11,12 +11,13 @@ export const temporaryPrefix = ".tmp-";
 /**
  * Writes `content` beside `file`, flushes it to disk and renames it into place; what was there before stays until then, and
  * a link is replaced, not followed. Several may write at once: the last one's content stays. That the new name lasts is
- * certain after `flushFolder` only, which does for many files at once. `mode` is 0600 unless given.
+ * certain after `flushFolder` only, which does for many files at once. `mode` is 0600 unless given. Not to flush is quick
+ * also while the disk is busy, which else takes seconds; a power cut may then leave the old content, or none at all.
  */
 export async function replaceFile(
   file: string,
   content: string,
-  { mode }: { readonly mode: number } = { mode: 0o600 },
+  { mode = 0o600, flush = true }: { readonly mode?: number; readonly flush?: boolean } = {},
 ): Promise<void> {
   const name = `${temporaryPrefix}${randomBytes(6).toString("hex")}`;
   const temporary = path.join(path.dirname(file), name);
@@ -24,7 +25,7 @@ export async function replaceFile(
     const handle = await open(temporary, "wx", mode);
     try {
       await handle.writeFile(content);
-      await handle.sync();
+      if (flush) await handle.sync();
     } finally {
       await handle.close();
     }
