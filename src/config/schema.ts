@@ -116,6 +116,12 @@ export const configSchema = z.strictObject({
         .array(cacheName, "a list of names of caches")
         .default([])
         .describe("The caches that what is built here is uploaded to, whenever they are in reach."),
+      source: z
+        .enum(["hook", "watch"], '"hook" or "watch"')
+        .default("hook")
+        .describe(
+          "How it is noticed what is built here: `hook`, by the post-build hook that root has installed; `watch`, by watching `/nix/store`, which needs nothing from root.",
+        ),
       "signing-key": absolutePath
         .optional()
         .describe(

@@ -17,6 +17,7 @@ import { openSpool, type Spool, type Which } from "../uploads/spool.js";
 import { createUploader, type Uploader } from "../uploads/uploader.js";
 import { askValidPaths } from "../upstream/valid-paths.js";
 import { delay } from "../util/abort.js";
+import { followSources } from "./upload-sources.js";
 
 /** What a cache's effects do with its uploads. */
 export interface LinkUploads {
@@ -87,7 +88,7 @@ export async function openUploads(options: UploadsOptions): Promise<Uploads | nu
   const poke = (hurry: boolean): void => {
     for (const uploader of uploaders.values()) uploader.poke({ hurry });
   };
-  const watch = spool.watch(() => poke(false));
+  const sources = followSources({ config, dirs, spool, nix, log, onNew: () => poke(false), warn });
   const sizes = createSizes(nix);
   const rules = uploadRules(config);
   let held: UploadHold["code"] | undefined;
@@ -135,7 +136,7 @@ export async function openUploads(options: UploadsOptions): Promise<Uploads | nu
     },
     drop: async (which) => void (await spool.drop(which)),
     close: async () => {
-      await watch.close();
+      await sources.close();
       await Promise.all([...uploaders.values()].map((uploader) => uploader.stop()));
     },
   };

@@ -10,6 +10,10 @@ export interface LocalInfo {
   readonly references: readonly string[];
   /** Built here. */
   readonly ultimate: boolean;
+  /** The derivation it was built from, where that is known. */
+  readonly deriver: string | null;
+  /** When it became valid here, in milliseconds since the epoch; Nix knows whole seconds. */
+  readonly registeredAt: number;
   readonly signatures: readonly string[];
   /** Its name proves its content, so that it needs no signature. */
   readonly contentAddressed: boolean;
@@ -21,6 +25,8 @@ const infoSchema = z.object({
   narSize: z.number().nonnegative(),
   references: z.array(z.string()).default([]),
   ultimate: z.boolean().nullish(),
+  deriver: z.string().nullish(),
+  registrationTime: z.number().nonnegative().nullish(),
   signatures: z.array(z.string()).nullish(),
   ca: z.unknown().optional(),
 });
@@ -39,10 +45,13 @@ export function parsePathInfos(json: string): LocalInfos {
   for (const [path, value] of pairs) {
     const info = infoSchema.safeParse(value);
     if (typeof path !== "string" || !isStorePath(path) || !info.success) continue;
+    const { deriver = null } = info.data;
     infos.set(path, {
       size: info.data.narSize,
       references: info.data.references,
       ultimate: info.data.ultimate === true,
+      deriver: deriver !== null && isStorePath(deriver) ? deriver : null,
+      registeredAt: (info.data.registrationTime ?? 0) * 1000,
       signatures: info.data.signatures ?? [],
       contentAddressed: info.data.ca !== undefined && info.data.ca !== null,
     });

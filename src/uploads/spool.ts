@@ -7,6 +7,7 @@ import { TetherError, messageOf } from "../util/errors.js";
 import {
   countEntries,
   fold,
+  isGone,
   isUploadable,
   withArrival,
   withFailure,
@@ -51,6 +52,8 @@ export interface Spool {
    * @throws TetherError `spool-unwritable`; what the hook has left stays where it is.
    */
   takeIn(): Promise<Entry[]>;
+  /** Queues what was found to be built here; what is gone already is forgotten. Resolves and rejects as `takeIn`. */
+  offer(additions: readonly Addition[]): Promise<Entry[]>;
   /**
    * Takes in now, whenever the hook leaves something, and again where that could not be done; calls `onNew` with what
    * was not there before, or could not be read before.
@@ -177,12 +180,25 @@ export async function openSpool(options: SpoolOptions): Promise<Spool> {
     return select(fresh.map(({ path }) => path));
   };
 
+  const offer = async (additions: readonly Addition[]): Promise<Entry[]> => {
+    if (targets.length === 0) return [];
+    const fresh = await inTurn(async () => {
+      await makeFolders(folders);
+      return enter(additions);
+    });
+    await protect();
+    const paths = fresh.map(({ path }) => path);
+    await inTurn(() => forget(select(paths).filter(isGone)));
+    return select(paths);
+  };
+
   const warnUnwritable = (error: unknown): void =>
     warn("spool-unwritable", asTrouble("spool-unwritable", error));
   await oneChanges(load).catch(warnUnwritable);
 
   return {
     takeIn,
+    offer,
     watch: (onNew) => {
       tell = onNew;
       return watchFolder({

@@ -3,22 +3,29 @@
 
 import { watch, type FSWatcher } from "node:fs";
 
-/** Several files that come together are looked at together, in milliseconds. */
-const settleMs = 20;
-
 /** From a look that has failed to the next, in milliseconds; doubled with each one that fails in a row. */
 const againMs = 1_000;
 
-/**
- * `look` is never run twice at a time, and once more after it ran while something came. It resolves to whether it has
- * succeeded, and must not reject. `isRescan` is true at the first look and at those that are made from time to time.
- */
-export function watchFolder(options: {
+export interface WatchFolderOptions {
   readonly folder: string;
+  /** From one rescan to the next, in milliseconds. */
   readonly everyMs: number;
-  readonly look: (isRescan: boolean) => Promise<boolean>;
-}): { close(): Promise<void> } {
-  const { folder, everyMs, look } = options;
+  /** Files that come or go within so many milliseconds are looked at together. */
+  readonly settleMs?: number;
+  /** Whether something by this name is to be looked at; by default everything is. */
+  readonly concerns?: (name: string) => boolean;
+  /**
+   * Resolves to whether it has succeeded; must not reject. Told whether this is a rescan, as the first look and those that
+   * are made from time to time, and what has come, changed or gone since the last look. Names may be missing: the kernel
+   * drops them in a flood, and Node does not say so.
+   */
+  readonly look: (isRescan: boolean, names: readonly string[]) => Promise<boolean>;
+}
+
+/** `look` is never run twice at a time, and once more after it ran while something came. */
+export function watchFolder(options: WatchFolderOptions): { close(): Promise<void> } {
+  const { folder, everyMs, settleMs = 20, concerns = () => true, look } = options;
+  const names = new Set<string>();
   let watcher: FSWatcher | null = null;
   let settling: NodeJS.Timeout | null = null;
   let rescan: NodeJS.Timeout | undefined;
@@ -31,7 +38,9 @@ export function watchFolder(options: {
     while (wanted !== "nothing") {
       const isRescan = wanted === "rescan";
       wanted = "nothing";
-      failures = (await look(isRescan)) ? 0 : failures + 1;
+      const changed = [...names];
+      names.clear();
+      failures = (await look(isRescan, changed)) ? 0 : failures + 1;
       if (closed) break;
       // After the look, which may have made the folder.
       if (isRescan) listen();
@@ -49,7 +58,9 @@ export function watchFolder(options: {
     clearTimeout(rescan);
     rescan = setTimeout(() => want("rescan"), ms).unref();
   };
-  const onEvent = (): void => {
+  const onEvent = (_type?: string, name: string | null = null): void => {
+    if (name !== null && !concerns(name)) return;
+    if (name !== null) names.add(name);
     settling ??= setTimeout(() => {
       settling = null;
       want("look");
@@ -57,7 +68,8 @@ export function watchFolder(options: {
   };
   /** Anew each time: the folder may be another one of the same name by now. */
   const listen = (): void => {
-    watcher?.close();
+    // Closed afterwards: what has come and was not read yet would be lost with the last watcher of a folder.
+    const before = watcher;
     watcher = null;
     try {
       watcher = watch(folder, { persistent: false }, onEvent);
@@ -67,8 +79,10 @@ export function watchFolder(options: {
     } catch {
       // No such folder, or no more watches to be had: the rescan is left.
     }
+    before?.close();
   };
 
+  listen();
   want("rescan");
 
   return {

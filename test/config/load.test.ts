@@ -36,7 +36,7 @@ describe("a good configuration", () => {
           trusted: false,
         },
       },
-      uploads: { to: [], "on-metered": false, "battery-level": 30 },
+      uploads: { to: [], source: "hook", "on-metered": false, "battery-level": 30 },
     });
   });
 

@@ -3,7 +3,7 @@
 
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { chmod, mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { homedir, tmpdir } from "node:os";
 import { join } from "node:path";
 import { withDeadline } from "../../src/util/abort.js";
@@ -19,7 +19,7 @@ export interface PrivateNix {
   run(script: string): Promise<{ stdout: string; stderr: string }>;
   /** Where a path of the inside is found from outside. */
   outside(path: string): string;
-  /** For a program outside that is to use the store inside: its `nix-store` and its state folder. */
+  /** For a program outside that is to use the store inside: its `nix-store`, `nix`, and its state folder. */
   readonly env: NodeJS.ProcessEnv;
   /** The arguments of each `nix-store` that was started through `env`. */
   calls(): Promise<string[]>;
@@ -51,10 +51,11 @@ export async function makePrivateNix(
     LANG: "C.UTF-8",
   };
   const assignments = Object.entries(inside).map(([name, value]) => `${name}='${value}'`);
-  const command = `nsenter -t ${pid} -m -- env -i ${assignments.join(" ")} nix-store`;
+  const enter = `exec nsenter -t ${pid} -m -- env -i ${assignments.join(" ")}`;
   await writeFile(at("calls"), "");
-  await writeFile(at("bin", "nix-store"), `#!/bin/sh\necho "$*" >>${at("calls")}\nexec ${command} "$@"\n`);
-  await chmod(at("bin", "nix-store"), 0o755);
+  const count = `echo "$*" >>${at("calls")}\n`;
+  await writeFile(at("bin", "nix-store"), `#!/bin/sh\n${count}${enter} nix-store "$@"\n`, { mode: 0o755 });
+  await writeFile(at("bin", "nix"), `#!/bin/sh\n${enter} nix "$@"\n`, { mode: 0o755 });
 
   return {
     dir,

@@ -9,12 +9,15 @@ import {
 import { storePath } from "../support/store-paths.js";
 
 const path = storePath("mine");
+const drv = storePath("mine.drv");
 const ca = "fixed:r:sha256:1xmr8jicvzszfzpz46g37mlpvbzjl2wpwvl2b05psipssyp1sm8h";
 
 const info = (changes: Partial<LocalInfo> = {}): LocalInfo => ({
   size: 120,
   references: [],
   ultimate: false,
+  deriver: null,
+  registeredAt: 0,
   signatures: [],
   contentAddressed: false,
   ...changes,
@@ -22,17 +25,31 @@ const info = (changes: Partial<LocalInfo> = {}): LocalInfo => ({
 
 test("what nix path-info says is understood, of 2.8 and of 2.26 and later", () => {
   const old = [
-    { path, narHash: "sha256-x", narSize: 120, references: [], registrationTime: 1, ultimate: true },
-    { path: storePath("dep"), narSize: 8, references: [path], signatures: ["k:AA=="], ca },
+    { path, deriver: drv, narSize: 120, references: [], registrationTime: 1, ultimate: true },
+    {
+      path: storePath("dep"),
+      deriver: "unknown-deriver",
+      narSize: 8,
+      references: [path],
+      signatures: ["k:AA=="],
+      ca,
+    },
     { path: storePath("gone"), valid: false },
   ];
   const later = {
-    [path]: { ca: null, deriver: null, narSize: 120, references: [], signatures: [], ultimate: true },
-    [storePath("dep")]: { ca, narSize: 8, references: [path], signatures: ["k:AA=="], ultimate: false },
+    [path]: { ca: null, deriver: drv, narSize: 120, references: [], registrationTime: 1, ultimate: true },
+    [storePath("dep")]: {
+      ca,
+      deriver: null,
+      narSize: 8,
+      references: [path],
+      signatures: ["k:AA=="],
+      ultimate: false,
+    },
     [storePath("gone")]: null,
   };
   const wanted = new Map([
-    [path, info({ ultimate: true })],
+    [path, info({ ultimate: true, deriver: drv, registeredAt: 1_000 })],
     [storePath("dep"), info({ size: 8, references: [path], signatures: ["k:AA=="], contentAddressed: true })],
   ]);
   expect(parsePathInfos(JSON.stringify(old))).toEqual(wanted);

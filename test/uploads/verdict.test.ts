@@ -5,7 +5,15 @@ import { storePath } from "../support/store-paths.js";
 
 const [a, b, c] = ["a", "b", "c"].map(storePath) as [string, string, string];
 const batch = [a, b, c];
-const info: LocalInfo = { size: 1, references: [], ultimate: true, signatures: [], contentAddressed: false };
+const info: LocalInfo = {
+  size: 1,
+  references: [],
+  ultimate: true,
+  deriver: null,
+  registeredAt: 0,
+  signatures: [],
+  contentAddressed: false,
+};
 const infos = new Map(batch.map((path) => [path, info]));
 
 test("one that is to blame fails alone", () => {
