@@ -34,15 +34,17 @@ export function dueAt(entry: Entry, { target, now, forgiven }: Moment): number |
   return notBefore - now > longestMs ? 0 : notBefore;
 }
 
-/** The oldest that are due, at most `limit`. `entries` has the oldest first. */
+/**
+ * Of those that are due at most `limit`: first what has failed least, for a path that the target can not take must not
+ * keep the others from being tried, then what is oldest. `entries` has the oldest first.
+ */
 export function nextBatch(entries: readonly Entry[], limit: number, moment: Moment): string[] {
-  const batch: string[] = [];
-  for (const entry of entries) {
-    if (batch.length >= limit) break;
-    const at = dueAt(entry, moment);
-    if (at !== null && at <= moment.now) batch.push(entry.path);
-  }
-  return batch;
+  const tries = ({ targets }: Entry): number => targets[moment.target]?.tries ?? 0;
+  return entries
+    .filter((entry) => (dueAt(entry, moment) ?? Infinity) <= moment.now)
+    .toSorted((a, b) => tries(a) - tries(b))
+    .slice(0, limit)
+    .map(({ path }) => path);
 }
 
 /** When the next one is due, in milliseconds since the epoch, or null when none waits. */

@@ -1,6 +1,6 @@
-// Sends what waits for one target, for as long as that is in reach: batch after batch, oldest first, one `nix copy` at a
-// time. What fails waits longer each time; a batch that fails is made smaller until what is bad in it is found. While it
-// is held back only what was asked for by `now` goes.
+// Sends what waits for one target, for as long as that is in reach: batch after batch, one `nix copy` at a time. What
+// fails waits longer each time; a batch that fails is made smaller until what is bad in it is found. While it is held
+// back only what was asked for by `now` goes.
 
 import type { Logger } from "pino";
 import { delay } from "../util/abort.js";

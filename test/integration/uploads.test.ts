@@ -5,18 +5,19 @@ import { randomBytes } from "node:crypto";
 import { readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
-import { askDaemon } from "../../src/control/client.js";
-import type { ControlRequest, QueueItem, UploadsStatus } from "../../src/control/messages.js";
 import { cacheTable, type DaemonHome } from "../support/daemon.js";
 import { type CutProxy, startCutProxy } from "../support/cut-proxy.js";
 import { type DaemonFixture, makeDaemonFixture } from "../support/daemon-fixture.js";
 import { makeStore, type NixStore } from "../support/nix-store.js";
 import type { Sshd } from "../support/sshd.js";
+import { expectArrived, makeUploadLaptop, type UploadLaptop } from "../support/upload-laptop.js";
 
 let fixture: DaemonFixture;
+let machine: UploadLaptop;
 let laptop: NixStore;
 let sshd: Sshd;
 let home: DaemonHome;
+let { queue, uploads, addFiles, untilEmpty, untilUp, roots } = {} as UploadLaptop;
 const stores: NixStore[] = [];
 
 beforeAll(async () => {
@@ -27,61 +28,25 @@ afterAll(async () => {
   await fixture?.dispose();
 });
 
+const use = (next: UploadLaptop): void => {
+  machine = next;
+  ({ home, store: laptop, queue, uploads, addFiles, untilEmpty, untilUp, roots } = next);
+};
+
 beforeEach(async () => {
-  laptop = await makeStore();
   sshd = await fixture.sshd();
-  home = await fixture.home({
-    env: {
-      NIX_REMOTE: laptop.env["NIX_REMOTE"],
-      NIX_CONF_DIR: laptop.env["NIX_CONF_DIR"],
-      NIX_USER_CONF_FILES: "",
-      // Where the roots are: Nix itself finds it by the store's URL.
-      NIX_STATE_DIR: join(laptop.dir, "root/nix/var/nix"),
-    },
-  });
+  use(await makeUploadLaptop(fixture));
 });
 
 afterEach(async () => {
-  await home.dispose();
+  await machine.dispose();
   await sshd.stop();
-  await Promise.all([laptop, ...stores.splice(0)].map((store) => store.dispose()));
+  await Promise.all(stores.splice(0).map((store) => store.dispose()));
 });
 
-/** Starts the daemon with this sshd as `pi`, whose store is `daemonSocket`'s. */
-const configure = (uploads: string, daemonSocket = fixture.far.daemonSocket): Promise<void> =>
-  home.configure(
-    `${cacheTable("pi", fixture.cache(sshd, { "remote-socket": daemonSocket }))}\n[uploads]\nto = ["pi"]\n${uploads}\n`,
-  );
-const queue = async (request: ControlRequest): Promise<QueueItem[]> => {
-  const socket = join(home.runtimeDir, "control.sock");
-  const reply = await askDaemon(socket, request, { timeoutMs: 30_000 });
-  if (!reply.ok) throw new Error(reply.message);
-  return reply.queue ?? [];
-};
-const uploads = async (): Promise<UploadsStatus> => (await home.status()).uploads;
-/** One after the other: a new store takes no two at once. */
-const addFiles = async (...names: string[]): Promise<string[]> => {
-  const paths: string[] = [];
-  for (const name of names) paths.push(await laptop.addFile(name, name, { references: [] }));
-  return paths;
-};
-const untilEmpty = (ms = 20_000): Promise<void> =>
-  expect
-    .poll(async () => (await queue({ command: "queue" })).map(({ targets }) => targets), { timeout: ms })
-    .toEqual([]);
-const untilUp = (): Promise<void> =>
-  expect
-    .poll(
-      () =>
-        queue({ command: "queue" })
-          .then(() => true)
-          .catch(() => false),
-      { timeout: 10_000 },
-    )
-    .toBe(true);
-const arrivedIn = async (store: NixStore, paths: readonly string[]): Promise<void> => {
-  for (const path of paths) await store.run("nix-store", "--verify-path", path);
-};
+/** With this sshd as `pi`, whose store is `daemonSocket`'s. */
+const configure = (table: string, daemonSocket = fixture.far.daemonSocket): Promise<void> =>
+  machine.configure(sshd, { "remote-socket": daemonSocket }, table);
 /** known_hosts for the sshd behind a proxy. */
 const knownAt = async ({ address, port }: CutProxy): Promise<string> => {
   const file = join(sshd.dir, "known_hosts_proxy");
@@ -104,7 +69,6 @@ const farStore = async (conf: string): Promise<{ store: NixStore; socket: string
   stores.push(store);
   return { store, socket: await store.listen() };
 };
-const roots = (): Promise<string[]> => readdir(join(home.dir, "state/nix-tether/spool/roots"));
 
 test("what is queued while the machine is away arrives when it returns, and is let go", async () => {
   const pi = fixture.far.store;
@@ -126,7 +90,7 @@ test("what is queued while the machine is away arrives when it returns, and is l
   expect(await roots()).toHaveLength(3);
   await sshd.restart();
   await untilEmpty(40_000);
-  await arrivedIn(pi, [leaf, top]);
+  await expectArrived(pi, [leaf, top]);
   // Nothing that it had: of `shared` nobody sent the bytes.
   const bytes = (await laptop.dump(leaf)).size + (await laptop.dump(top)).size;
   expect(await uploads()).toMatchObject({ waiting: 0, uploaded: 3, failed: 0, targets: { pi: { bytes } } });
@@ -152,7 +116,7 @@ test("a machine that trusts neither the login nor a key is told of once; signed 
   const told = report.warnings.filter(({ code }) => code === "uploads-unsigned");
   expect(told).toHaveLength(1);
   expect(told[0]?.text).toContain("uploads.signing-key");
-  for (const { targets } of await queue({ command: "queue" })) {
+  for (const { targets } of await queue()) {
     expect(targets).toMatchObject([{ state: "set-aside", code: "unsigned", tries: 1 }]);
   }
   daemon.kill("SIGTERM");
@@ -163,7 +127,7 @@ test("a machine that trusts neither the login nor a key is told of once; signed 
   expect((await uploads()).failed).toBe(3);
   await queue({ command: "queue-retry", paths: null });
   await untilEmpty();
-  await arrivedIn(store, paths);
+  await expectArrived(store, paths);
   expect((await home.status()).warnings.filter(({ code }) => code === "uploads-unsigned")).toEqual([]);
 });
 
@@ -179,22 +143,22 @@ test("a path whose files were deleted is set aside, and the others go on", async
   await laptop.run("nix-store", "--delete", "--ignore-liveness", invalid);
   await rm(laptop.physical(lost), { recursive: true });
   await sshd.restart();
-  await expect.poll(async () => (await queue({ command: "queue" })).length, { timeout: 40_000 }).toBe(2);
+  await expect.poll(async () => (await queue()).length, { timeout: 40_000 }).toBe(2);
   await expect.poll(async () => (await uploads()).failed, { timeout: 20_000 }).toBe(2);
-  for (const { targets } of await queue({ command: "queue" })) {
+  for (const { targets } of await queue()) {
     expect(targets).toMatchObject([{ state: "set-aside", code: "path-gone" }]);
     expect(targets[0]?.reason).toContain("nix-tether queue retry");
   }
-  await arrivedIn(pi, kept);
+  await expectArrived(pi, kept);
   await queue({ command: "queue-drop", paths: [lost] });
-  expect((await queue({ command: "queue" })).map(({ path }) => path)).toEqual([invalid]);
+  expect((await queue()).map(({ path }) => path)).toEqual([invalid]);
   // As long as nobody has built it again, asking for it does not help.
   await queue({ command: "queue-retry", paths: null });
   await expect.poll(async () => (await uploads()).failed, { timeout: 20_000 }).toBe(1);
   expect(await addFiles("force-1")).toEqual([invalid]);
   await queue({ command: "queue-retry", paths: null });
   await untilEmpty();
-  await arrivedIn(pi, [invalid]);
+  await expectArrived(pi, [invalid]);
 });
 
 test("who may not sign in the local store still sends signed paths", async () => {
@@ -220,21 +184,14 @@ test("who may not sign in the local store still sends signed paths", async () =>
   const sign = execFileSync.bind(null, "nix", ["store", "sign", "-k", secret, top], { env, stdio: "pipe" });
   expect(sign).toThrow(/not privileged to add signatures/);
 
-  const user = await fixture.home({
-    env: {
-      NIX_REMOTE: url,
-      NIX_CONF_DIR: strict.env["NIX_CONF_DIR"],
-      NIX_USER_CONF_FILES: "",
-      NIX_STATE_DIR: join(root, "nix/var/nix"),
-    },
-  });
-  home = user;
+  await machine.dispose();
+  use(await makeUploadLaptop(fixture, { store: strict, env: { NIX_REMOTE: url } }));
   await configure(`signing-key = "${secret}"`, socket);
   home.start();
   await home.untilListed(["pi"]);
   await queue({ command: "enqueue", paths: [top] });
   await untilEmpty();
-  await arrivedIn(store, [dep, known, top]);
+  await expectArrived(store, [dep, known, top]);
   expect(await strict.run("nix", "path-info", "--sigs", top)).not.toContain("laptop-1");
   expect(await store.run("nix", "path-info", "--sigs", top)).toContain("laptop-1:");
   expect(await readdir(join(home.dir, "state/nix-tether/spool"))).not.toContain("stage-pi");
@@ -260,10 +217,10 @@ to = ["pi"]
     await home.untilListed([]);
     expect(await copies()).toEqual([]);
     expect((await uploads()).targets["pi"]).toMatchObject({ state: "offline", now: null, waiting: 1 });
-    expect((await queue({ command: "queue" }))[0]?.targets).toMatchObject([{ state: "waiting", tries: 0 }]);
+    expect((await queue())[0]?.targets).toMatchObject([{ state: "waiting", tries: 0 }]);
     proxy.allow();
     await untilEmpty(60_000);
-    await arrivedIn(fixture.far.store, [big]);
+    await expectArrived(fixture.far.store, [big]);
   } finally {
     await proxy.close();
   }
@@ -283,14 +240,14 @@ test("a machine that is away does not hold up the other", async () => {
   const paths = await addFiles("two-1", "two-2");
   await queue({ command: "enqueue", paths });
   await expect.poll(async () => (await uploads()).targets["pi"]?.waiting, { timeout: 20_000 }).toBe(0);
-  await arrivedIn(fixture.far.store, paths);
+  await expectArrived(fixture.far.store, paths);
   expect(await uploads()).toMatchObject({ waiting: 2, uploaded: 2, targets: { nas: { waiting: 2 } } });
-  for (const { targets } of await queue({ command: "queue" })) {
+  for (const { targets } of await queue()) {
     expect(targets.map(({ name }) => name)).toEqual(["nas"]);
   }
   expect(await roots()).toHaveLength(2);
   await nas.restart();
   await untilEmpty(60_000);
-  await arrivedIn(far.store, paths);
+  await expectArrived(far.store, paths);
   await nas.stop();
 });

@@ -204,7 +204,8 @@ function duplexOf(child: ChildProcess): Duplex {
   return duplex;
 }
 
-async function untilConnectable(path: string): Promise<void> {
+/** Waits until something listens on a unix socket. */
+export async function untilConnectable(path: string): Promise<void> {
   for (let tries = 0; tries < 200; tries += 1) {
     const answered = await new Promise<boolean>((resolve) => {
       const socket = connect(path, () => {

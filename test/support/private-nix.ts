@@ -1,12 +1,13 @@
 // A /nix of one's own in a mount namespace: a real single-user store at the real place, in memory, that nobody else sees
 // and that goes with the test.
 
-import { spawn } from "node:child_process";
+import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { homedir, tmpdir } from "node:os";
 import { join } from "node:path";
 import { withDeadline } from "../../src/util/abort.js";
+import { untilConnectable } from "./nix-store.js";
 
 /** 2.8 is the system's own; the newer ones come from scripts/fetch-nix.sh. */
 export const nixSuites = { "2.8": null, "2.26": "trixie", "2.34": "forky" } as const;
@@ -23,6 +24,8 @@ export interface PrivateNix {
   readonly env: NodeJS.ProcessEnv;
   /** The arguments of each `nix-store` that was started through `env`. */
   calls(): Promise<string[]>;
+  /** Starts a nix-daemon inside; resolves to its socket, which is the same outside. */
+  listen(): Promise<string>;
   dispose(): Promise<void>;
 }
 
@@ -52,6 +55,7 @@ export async function makePrivateNix(
   };
   const assignments = Object.entries(inside).map(([name, value]) => `${name}='${value}'`);
   const enter = `exec nsenter -t ${pid} -m -- env -i ${assignments.join(" ")}`;
+  const children = new Set<ChildProcess>();
   await writeFile(at("calls"), "");
   const count = `echo "$*" >>${at("calls")}\n`;
   await writeFile(at("bin", "nix-store"), `#!/bin/sh\n${count}${enter} nix-store "$@"\n`, { mode: 0o755 });
@@ -75,7 +79,19 @@ export async function makePrivateNix(
       if (code !== 0) throw new Error(`${script}\nended with ${code}\n${output.stdout}${output.stderr}`);
       return output;
     },
+    listen: async () => {
+      const socket = at("daemon.sock");
+      const env = { ...inside, NIX_DAEMON_SOCKET_PATH: socket };
+      const child = spawn("nsenter", ["-t", pid, "-m", "--", "nix-daemon"], { env, stdio: "ignore" });
+      child.on("error", () => undefined);
+      children.add(child);
+      await untilConnectable(socket);
+      return socket;
+    },
     dispose: async () => {
+      const exits = [...children].map((child) => once(child, "exit"));
+      for (const child of children) child.kill("SIGKILL");
+      await Promise.all(exits);
       const ended = once(holder, "exit");
       holder.stdin.end();
       await withDeadline(ended, 10_000, "leaving the private /nix");

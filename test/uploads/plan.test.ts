@@ -14,15 +14,15 @@ function entry(name: string, notBefore: number | null = null, permanent = false)
     : withFailure(fresh, "pi", { code: "x", text: "x", permanent, notBefore });
 }
 
-test("the oldest that are due go first, as many as fit", () => {
+test("of those that are due what has not failed goes first, then the oldest, as many as fit", () => {
   const entries = [
+    entry("failed", now),
     entry("a"),
     entry("late", now + 1),
     entry("aside", null, true),
-    entry("b", now),
-    entry("c"),
+    entry("b"),
   ];
-  expect(nextBatch(entries, 50, moment)).toEqual(["a", "b", "c"].map(storePath));
+  expect(nextBatch(entries, 50, moment)).toEqual(["a", "b", "failed"].map(storePath));
   expect(nextBatch(entries, 2, moment)).toEqual(["a", "b"].map(storePath));
   expect(nextBatch(entries, 50, { ...moment, target: "nas" })).toHaveLength(5);
   expect(nextBatch(entries, 50, { ...moment, target: "other" })).toEqual([]);

@@ -2,7 +2,7 @@
 
 import type { Lab } from "../lab.js";
 import { closeSessions } from "../pi-sshd.js";
-import { Random } from "./random.js";
+import { Random } from "../../support/random.js";
 
 export interface Fault {
   readonly name: string;

@@ -1,6 +1,6 @@
 // The jobs: what Nix is asked for, where that can be had, and the order in which a seed deals them.
 
-import { Random } from "./random.js";
+import { Random } from "../../support/random.js";
 
 /** An attribute of closures.nix. */
 export type Attribute = "many" | "one" | "big" | "middle" | "little" | "mixed";
