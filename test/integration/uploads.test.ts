@@ -170,7 +170,7 @@ test("who may not sign in the local store still sends signed paths", async () =>
   const dep = await strict.addFile("dep", "d", { references: [] });
   const known = await strict.addFile("known", "k", { references: [] });
   const top = await strict.addFile("top", "t", { references: [dep, known] });
-  const secret = join(home.dir, "key");
+  const secret = join(strict.dir, "key");
   await strict.run("nix-store", "--generate-binary-cache-key", "laptop-1", secret, `${secret}.pub`);
   const publicKey = (await readFile(`${secret}.pub`, "utf8")).trim();
   const { store, socket } = await farStore(
