@@ -12,7 +12,7 @@ export function sendNotFound(response: ServerResponse, options: { close?: boolea
 /** For a user who is not the one this gateway works for. */
 export function sendForbidden(response: ServerResponse): void {
   response.setHeader("connection", "close");
-  sendText(response, 403, "text/plain", "this cache belongs to another user\n");
+  sendText(response, 403, "text/plain", "this belongs to another user\n");
 }
 
 /** A short answer; Node leaves the body out for HEAD. */

@@ -11,14 +11,21 @@ import type { Upstream } from "../upstream/upstream.js";
 import { withDeadline } from "../util/abort.js";
 import { TetherError, messageOf } from "../util/errors.js";
 import { rawNotFound } from "./answers.js";
-import { createHandler, type NarinfoAnswer, type PeerVerdict } from "./handler.js";
+import { createHandler, type NarinfoAnswer } from "./handler.js";
 import { defaultLimits, type GatewayLimits } from "./limits.js";
-import { createPeerCheck, ownUids } from "./peer.js";
 import { listen, type ListenOn } from "./listen.js";
+import type { Page } from "./pages.js";
+import { lookUpPeer } from "./peer.js";
+import type { RecentAnswer } from "./recent-answers.js";
 import { ServedCache, type GatewayStats } from "./served-cache.js";
+import type { Answer } from "./session.js";
+import type { Transfer } from "./transfer.js";
 
 export type { NarinfoAnswer } from "./handler.js";
+export type { Page } from "./pages.js";
+export type { Outcome, RecentAnswer } from "./recent-answers.js";
 export type { GatewayStats } from "./served-cache.js";
+export type { Transfer } from "./transfer.js";
 
 /** One cache to serve, at `/<name>/` and at `/<name>/<0…15>/`. */
 export interface GatewayCacheOptions {
@@ -36,6 +43,12 @@ export interface Gateway {
    */
   setUpstream(cache: string, upstream: Upstream | null, options?: { readonly mayReturn: boolean }): void;
   stats(cache: string): GatewayStats;
+  /** The NARs that are on their way. */
+  transfers(cache: string): readonly Readonly<Transfer>[];
+  /** What this cache was asked about a path, the newest first, as far back as `since` (milliseconds since the epoch). */
+  recent(cache: string, hashPart: string): { readonly since: number; readonly answers: RecentAnswer[] };
+  /** Asks the machine now, on nobody's behalf: nothing is counted or remembered. Null while it is away. Never rejects. */
+  ask(cache: string, hashPart: string): Promise<Answer | null>;
   /** Whether one of these paths would be told of now. Rejects when the upstream cannot say. */
   servesAny(cache: string, hashParts: readonly string[], signal: AbortSignal): Promise<boolean>;
   /**
@@ -59,10 +72,14 @@ export interface GatewayOptions {
   /** Told after each answer to a request for a narinfo. */
   readonly onNarinfo?: (answer: NarinfoAnswer) => void;
   /**
-   * Whether the peer of a new connection is answered: false gives 403, a rejection ("cannot tell") 404 and the
-   * end of the connection. By default root and the own user, by the kernel's tables, so Linux only.
+   * The uid at the other end of a new connection; a rejection ("cannot tell") gives 404 and the end of the connection. By
+   * default by the kernel's tables, so Linux only. Root and `ownUid` are answered, everybody else gets 403.
    */
-  readonly isAllowed?: (socket: Socket) => Promise<boolean>;
+  readonly peerUid?: (socket: Socket) => Promise<number>;
+  /** The user that this gateway works for; by default the one of this process. */
+  readonly ownUid?: number;
+  /** What there is beside the caches, by its path. */
+  readonly pages?: ReadonlyMap<string, Page>;
   readonly limits?: Partial<GatewayLimits>;
 }
 
@@ -81,7 +98,7 @@ export function createGateway(options: GatewayOptions): Gateway {
   const caches = new Map(
     options.caches.map(({ name, priority }) => [
       name,
-      new ServedCache({ priority, limits, now, log: log.child({ cache: name }) }),
+      new ServedCache({ priority, limits, now, wallNow: Date.now, log: log.child({ cache: name }) }),
     ]),
   );
   const cacheNamed = (name: string): ServedCache => {
@@ -91,8 +108,14 @@ export function createGateway(options: GatewayOptions): Gateway {
   };
 
   const server = createServer(limits);
-  const peers = watchPeers(server, options.isAllowed ?? createPeerCheck(ownUids()), limits, log);
-  const handler = createHandler(caches, { onNarinfo: options.onNarinfo ?? (() => undefined), log });
+  const peers = watchPeers(server, options.peerUid ?? lookUpPeer, limits, log);
+  const handler = createHandler({
+    caches,
+    pages: options.pages ?? new Map<string, Page>(),
+    ownUid: options.ownUid ?? process.geteuid?.() ?? 0,
+    onNarinfo: options.onNarinfo ?? (() => undefined),
+    log,
+  });
   const inUse = new Map<Duplex, ServerResponse>();
   let closing: Promise<void> | null = null;
 
@@ -134,6 +157,12 @@ export function createGateway(options: GatewayOptions): Gateway {
       cacheNamed(cache).setUpstream(upstream, mayReturn),
     servesAny: (cache, hashParts, signal) => cacheNamed(cache).servesAny(hashParts, signal),
     stats: (cache) => ({ ...cacheNamed(cache).stats }),
+    transfers: (cache) => [...cacheNamed(cache).transfers],
+    recent: (cache, hashPart) => {
+      const { recent } = cacheNamed(cache);
+      return { since: recent.since, answers: recent.about(hashPart) };
+    },
+    ask: (cache, hashPart) => cacheNamed(cache).askNow(hashPart),
     close(graceMs) {
       for (const { reach } of caches.values()) reach.close();
       closing ??= closeServer(server, graceMs);
@@ -156,28 +185,27 @@ function createServer(limits: GatewayLimits): http.Server {
   return server;
 }
 
-/** Looks up each connection's peer once, beginning when it is accepted. */
+/** Looks up each connection's peer once, beginning when it is accepted; null where it cannot be told. */
 function watchPeers(
   server: http.Server,
-  isAllowed: (socket: Socket) => Promise<boolean>,
+  peerUid: (socket: Socket) => Promise<number>,
   limits: GatewayLimits,
   log: Logger,
-): (socket: Socket) => Promise<PeerVerdict> {
-  const verdicts = new WeakMap<Socket, Promise<PeerVerdict>>();
-  const judge = async (socket: Socket): Promise<PeerVerdict> => {
+): (socket: Socket) => Promise<number | null> {
+  const peers = new WeakMap<Socket, Promise<number | null>>();
+  const lookUp = async (socket: Socket): Promise<number | null> => {
     try {
-      const allowed = await withDeadline(isAllowed(socket), limits.peerCheckMs, "looking up a peer");
-      return allowed ? "allowed" : "foreign";
+      return await withDeadline(peerUid(socket), limits.peerCheckMs, "looking up a peer");
     } catch (error) {
       log.debug({ reason: messageOf(error) }, "peer not known");
-      return "unknown";
+      return null;
     }
   };
   server.on("connection", (socket: Socket) => {
     socket.on("error", () => undefined);
-    verdicts.set(socket, judge(socket));
+    peers.set(socket, lookUp(socket));
   });
-  return (socket) => verdicts.get(socket) ?? Promise.resolve("unknown");
+  return (socket) => peers.get(socket) ?? Promise.resolve(null);
 }
 
 function refuse(socket: Duplex): void {

@@ -10,17 +10,15 @@ import { nix32FromHex } from "../protocol/nix32.js";
 import { messageOf } from "../util/errors.js";
 import { formatCacheInfo, sendForbidden, sendNotFound, sendText } from "./answers.js";
 import { answerNar } from "./nar-answer.js";
+import { answerPage, type Page } from "./pages.js";
 import { isLoopbackHost, narUrl, parseRoute, type Route } from "./routes.js";
-import type { ServedCache } from "./served-cache.js";
+import { isUnsigned, type ServedCache } from "./served-cache.js";
 
-/** Who is at the other end of a connection: the user we work for, somebody else, or not to be told. */
-export type PeerVerdict = "allowed" | "foreign" | "unknown";
-
-/** Answers one request; the promise settles when the response has ended, and never rejects. */
+/** Answers one request; the promise settles when the response has ended, and never rejects. `peer` is its uid, if known. */
 export type Handler = (
   request: IncomingMessage,
   response: ServerResponse,
-  peer: Promise<PeerVerdict>,
+  peer: Promise<number | null>,
 ) => Promise<void>;
 
 /** What a request for a narinfo came to: Nix remembers it, for an hour where it is "not here". */
@@ -32,15 +30,22 @@ export interface NarinfoAnswer {
   readonly found: boolean;
 }
 
-/** A handler for these caches, by name. `onNarinfo` is told after the answer to each request for a narinfo. */
-export function createHandler(
-  caches: ReadonlyMap<string, ServedCache>,
-  options: { readonly onNarinfo: (answer: NarinfoAnswer) => void; readonly log: Logger },
-): Handler {
+export interface HandlerOptions {
+  readonly caches: ReadonlyMap<string, ServedCache>;
+  /** By their path; none of a cache's files has such a path. */
+  readonly pages: ReadonlyMap<string, Page>;
+  readonly ownUid: number;
+  /** Told after the answer to each request for a narinfo. */
+  readonly onNarinfo: (answer: NarinfoAnswer) => void;
+  readonly log: Logger;
+}
+
+export function createHandler(options: HandlerOptions): Handler {
+  const { caches } = options;
   return async (request, response, peer) => {
     const route = parseRoute(request.method, request.url);
     try {
-      await answer(caches, route, request, response, peer);
+      await answer(options, route, request, response, peer);
     } catch (error) {
       options.log.debug({ url: request.url, reason: messageOf(error) }, "request not answered as hoped");
       if (response.headersSent) response.destroy();
@@ -54,20 +59,24 @@ export function createHandler(
   };
 }
 
+const rootAlone: ReadonlySet<number> = new Set([0]);
+
 async function answer(
-  caches: ReadonlyMap<string, ServedCache>,
+  { caches, pages, ownUid }: HandlerOptions,
   route: Route,
   request: IncomingMessage,
   response: ServerResponse,
-  peer: Promise<PeerVerdict>,
+  peer: Promise<number | null>,
 ): Promise<void> {
   request.on("error", () => undefined).resume();
-  const verdict = await peer;
-  if (verdict === "foreign") return sendForbidden(response);
-  if (verdict === "unknown" || !isLoopbackHost(request.headers.host)) {
-    return sendNotFound(response, { close: true });
-  }
+  const uid = await peer;
+  const page = pages.get(request.url ?? "");
+  // Root is the nix-daemon, which works for everybody and has no business with a page.
+  const others = page === undefined ? rootAlone : page.readers;
+  if (uid !== null && uid !== ownUid && others?.has(uid) !== true) return sendForbidden(response);
+  if (uid === null || !isLoopbackHost(request.headers.host)) return sendNotFound(response, { close: true });
   await bodyDropped(request);
+  if (page !== undefined) return answerPage(page, request, response);
   const cache = route.kind === "none" ? undefined : caches.get(route.cache);
   if (cache === undefined) return sendNotFound(response);
   switch (route.kind) {
@@ -76,7 +85,7 @@ async function answer(
     case "cache-info":
       return sendText(response, 200, "text/x-nix-cache-info", formatCacheInfo(cache.priority));
     case "narinfo":
-      return answerNarinfo(cache, route.hashPart, response);
+      return answerNarinfo(cache, route, response);
     case "nar":
       return answerNar(cache, route, request, response);
   }
@@ -93,8 +102,14 @@ async function bodyDropped(request: IncomingMessage): Promise<void> {
     await finished(request, { writable: false }).catch(() => undefined);
 }
 
-async function answerNarinfo(cache: ServedCache, hashPart: string, response: ServerResponse): Promise<void> {
-  const info = await cache.narinfo(hashPart);
+async function answerNarinfo(
+  cache: ServedCache,
+  { hashPart, generation }: Extract<Route, { kind: "narinfo" }>,
+  response: ServerResponse,
+): Promise<void> {
+  const { outcome, info } = await cache.narinfo(hashPart);
+  const unsigned = info !== null && isUnsigned(info);
+  cache.recent.add(hashPart, { outcome, generation, unsigned, bytes: 0, size: info?.narSize ?? 0 });
   if (info === null) return sendNotFound(response);
   const url = narUrl(hashPart, nix32FromHex(info.narHash));
   sendText(response, 200, "text/x-nix-narinfo", formatNarinfo(info, url));

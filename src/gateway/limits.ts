@@ -39,6 +39,8 @@ export interface GatewayLimits {
   readonly freshMs: number;
   /** Narinfos remembered per cache. */
   readonly memoryEntries: number;
+  /** Answers remembered per cache, 64 bytes each, for whoever asks why. */
+  readonly recentAnswers: number;
   /** Open client connections; Nix uses up to 25 per running command. */
   readonly maxConnections: number;
   /** An idle client connection is kept this long. */
@@ -61,6 +63,7 @@ export const defaultLimits: GatewayLimits = {
   absenceMs: 60_000,
   freshMs: 60_000,
   memoryEntries: 20_000,
+  recentAnswers: 16_384,
   maxConnections: 256,
   keepAliveMs: 15_000,
   peerCheckMs: 1_000,

@@ -7,10 +7,21 @@ import type { PathInfo } from "../protocol/path-info.js";
 import { TetherError, messageOf } from "../util/errors.js";
 import { sendNotFound } from "./answers.js";
 import { deliverNar } from "./nar-delivery.js";
+import type { Outcome } from "./recent-answers.js";
 import { narUrl, parseRangeStart, type Route } from "./routes.js";
 import type { ServedCache } from "./served-cache.js";
+import type { Transfer } from "./transfer.js";
 
 type NarRoute = Extract<Route, { kind: "nar" }>;
+
+/** A NAR whose first bytes have come. */
+interface Delivery {
+  readonly transfer: Transfer;
+  readonly first: Buffer;
+  readonly pieces: AsyncGenerator<Buffer, void, undefined>;
+  /** See `narUrl`. */
+  readonly nar: string;
+}
 
 /** Rejects when the response had to be cut. */
 export async function answerNar(
@@ -20,13 +31,16 @@ export async function answerNar(
   response: ServerResponse,
 ): Promise<void> {
   const { hashPart, narHash } = route;
-  const nar = narUrl(hashPart, narHash);
-  if (cache.tombstones.has(nar)) return sendNotFound(response);
+  const notHere = (outcome: Outcome, size = 0): void => {
+    cache.recent.add(hashPart, { outcome, generation: null, unsigned: false, bytes: 0, size });
+    sendNotFound(response);
+  };
+  if (cache.tombstones.has(narUrl(hashPart, narHash))) return notHere("cut-before");
   const client = new AbortController();
   response.once("close", () => client.abort(new TetherError("client-gone", "the client went away")));
   if (response.destroyed) return;
   const info = await findNar(cache, route, client.signal);
-  if (info === null) return sendNotFound(response);
+  if (info === null) return notHere(cache.session === null ? "nar-away" : "nar-absent");
   if (request.method === "HEAD") {
     writeNarHead(response, info, null);
     response.end();
@@ -35,21 +49,59 @@ export async function answerNar(
   const from = parseRangeStart(request.headers.range);
   if (from !== null && from >= info.narSize) return sendNotFound(response);
 
-  const pieces = deliverNar(cache, { info, hashPart, from: from ?? 0 }, client.signal);
-  const first = await begin(cache, info, hashPart, pieces, client.signal);
-  if (first === null) return sendNotFound(response);
+  const at = from ?? 0;
+  const transfer: Transfer = { info, hashPart, from: at, since: cache.wallNow(), at, waiting: false };
+  cache.transfers.add(transfer);
+  try {
+    const pieces = deliverNar(cache, transfer, client.signal);
+    const first = await begin(cache, info, hashPart, pieces, client.signal);
+    if (first === null) {
+      const why = cache.session === null ? "nar-away" : "nar-failed";
+      return notHere(client.signal.aborted ? "left" : why, info.narSize);
+    }
+    writeNarHead(response, info, from);
+    await deliver(
+      cache,
+      { transfer, first, pieces, nar: narUrl(hashPart, narHash) },
+      client.signal,
+      response,
+    );
+  } finally {
+    cache.transfers.delete(transfer);
+  }
+}
+
+/** Writes the body. Rejects when it had to be cut. */
+async function deliver(
+  cache: ServedCache,
+  { transfer, first, pieces, nar }: Delivery,
+  client: AbortSignal,
+  response: ServerResponse,
+): Promise<void> {
+  const { info, from } = transfer;
+  let outcome: Outcome = "left";
   const onGivenUp = (error: unknown): void => {
-    if (client.signal.aborted) return;
+    if (client.aborted) return;
+    outcome = "cut";
+    cache.stats.abandoned += 1;
     // Nix asks again with a Range within a second: the tombstone answers that with 404, which ends it well.
     cache.tombstones.add(nar);
     cache.log.warn({ path: info.path, reason: messageOf(error) }, "NAR given up");
   };
-  writeNarHead(response, info, from);
   try {
     await pipeline(body(first, pieces, { onGivenUp, watch: clientWatch(cache, response) }), response);
+    outcome = "sent";
   } finally {
     // With a response that had closed already the body never began.
     await pieces.return();
+    const bytes = transfer.at - from;
+    cache.recent.add(transfer.hashPart, {
+      outcome,
+      generation: null,
+      unsigned: false,
+      bytes,
+      size: info.narSize,
+    });
   }
 }
 

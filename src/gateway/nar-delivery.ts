@@ -1,20 +1,12 @@
 // A NAR that survives the link: one run of bytes out of as many transfers as it takes, each going on where the one
 // before it was cut.
 
-import type { PathInfo } from "../protocol/path-info.js";
 import { TetherError, messageOf } from "../util/errors.js";
 import { lookupPatience } from "./limits.js";
 import { transferNar } from "./nar-transfer.js";
 import type { ServedCache } from "./served-cache.js";
 import type { Session } from "./session.js";
-
-/** What is to be delivered. */
-export interface Delivery {
-  readonly info: PathInfo;
-  readonly hashPart: string;
-  /** The first byte wanted. */
-  readonly from: number;
-}
+import type { Transfer } from "./transfer.js";
 
 /** With these the store has spoken; everything else may be better at the next try. */
 const final = new Set(["not-valid", "nar-changed", "nar-damaged", "nar-length", "busy"]);
@@ -23,18 +15,17 @@ const final = new Set(["not-valid", "nar-changed", "nar-damaged", "nar-length", 
 const firstPauseMs = 50;
 
 /**
- * The bytes from `from` to the end. After a cut it waits for the next upstream as long as `Reach` allows, and tries again
+ * The bytes from `transfer.from` to the end; `transfer.at` moves on when one was taken. After a cut it waits for the next upstream as long as `Reach` allows, and tries again
  * on the same one where only the NAR's own connection broke. Throws what broke it last when it is given up, or the
  * signal's reason when the client has gone.
  */
 export async function* deliverNar(
   cache: ServedCache,
-  delivery: Delivery,
+  transfer: Transfer,
   client: AbortSignal,
 ): AsyncGenerator<Buffer, void, undefined> {
   const { limits, now, stats, reach, log } = cache;
-  const { info } = delivery;
-  let at = delivery.from;
+  const { info } = transfer;
   let session = reach.session;
   let brokeAt: number | null = null;
   let fruitless = 0;
@@ -44,22 +35,24 @@ export async function* deliverNar(
     brokeAt = null;
   };
   const onFirstPiece = (): void => {
+    const { at } = transfer;
     if (at > 0 && !resumed) {
       resumed = true;
       stats.resumed += 1;
     }
     if (cutAt !== null) log.info({ path: info.path, at, ms: Math.round(now() - cutAt) }, "NAR goes on");
     cutAt = null;
+    transfer.waiting = false;
   };
   for (;;) {
-    const began = at;
+    const began = transfer.at;
     try {
       if (session === null) throw new TetherError("upstream-lost", "the cache is away");
-      if (began > 0) await confirm(cache, session, delivery);
-      for await (const piece of transferNar({ session, info, from: at, limits, now, onArrival }, client)) {
-        if (at === began) onFirstPiece();
+      if (began > 0) await confirm(cache, session, transfer);
+      for await (const piece of transferNar({ session, info, from: began, limits, now, onArrival }, client)) {
+        if (transfer.at === began) onFirstPiece();
         yield piece;
-        at += piece.length;
+        transfer.at += piece.length;
         stats.narBytes += piece.length;
         fruitless = 0;
       }
@@ -67,12 +60,16 @@ export async function* deliverNar(
     } catch (error) {
       client.throwIfAborted();
       // What broke after the last byte broke nothing.
-      if (at === info.narSize && !isFinal(error)) return;
+      if (transfer.at === info.narSize && !isFinal(error)) return;
       fruitless += 1;
       if (isFinal(error) || fruitless >= limits.narTries) throw error;
-      if (at > began) {
+      if (transfer.at > began) {
         cutAt = now();
-        log.info({ path: info.path, at, reason: messageOf(error) }, "NAR cut; to go on when it can");
+        transfer.waiting = true;
+        log.info(
+          { path: info.path, at: transfer.at, reason: messageOf(error) },
+          "NAR cut; to go on when it can",
+        );
       }
       const until = (brokeAt ??= now()) + limits.resumeMs;
       const next = await nextSession(cache, session, { until, fruitless }, client);
@@ -100,7 +97,7 @@ async function nextSession(
 }
 
 /** Rejects unless the store still holds the same NAR: one half of another one would be no use to Nix. */
-async function confirm(cache: ServedCache, session: Session, { info, hashPart }: Delivery): Promise<void> {
+async function confirm(cache: ServedCache, session: Session, { info, hashPart }: Transfer): Promise<void> {
   const answer = await session.ask(hashPart, lookupPatience(cache.limits));
   switch (answer.kind) {
     case "found":

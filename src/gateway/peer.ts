@@ -1,4 +1,4 @@
-// Who is at the other end of a loopback connection: the gateway works for root (the nix-daemon) and its own user only.
+// Who is at the other end of a loopback connection, which tells a socket of this machine and nothing else.
 
 import { readFile } from "node:fs/promises";
 import type { Socket } from "node:net";
@@ -12,25 +12,18 @@ const tries = 3;
 const retryMs = 5;
 
 /**
- * Whether the peer of an accepted connection is one of `uids`, by the kernel's tables. Rejects with code
- * `peer-unknown` when its socket is not in them: it is closed already, or this is no Linux. Only an
- * ESTABLISHED row counts, because a socket that was closed by its owner is shown as root's.
+ * The uid of the peer of an accepted connection, by the kernel's tables. Rejects with code `peer-unknown` when its socket is
+ * not in them: it is closed already, or this is no Linux. Only an ESTABLISHED row counts, because a socket that was closed by
+ * its owner is shown as root's.
  */
-export function createPeerCheck(uids: readonly number[]): (socket: Socket) => Promise<boolean> {
-  return async (socket) => {
-    for (let attempt = 1; ; attempt += 1) {
-      const uid = await peerUid(socket);
-      if (uid !== null) return uids.includes(uid);
-      if (attempt === tries || socket.destroyed) break;
-      await delay(retryMs);
-    }
-    throw new TetherError("peer-unknown", "the kernel's tables do not name the owner of a connection");
-  };
-}
-
-/** Root's uid and that of the user this process runs as. */
-export function ownUids(): number[] {
-  return [0, process.geteuid?.() ?? 0];
+export async function lookUpPeer(socket: Socket): Promise<number> {
+  for (let attempt = 1; ; attempt += 1) {
+    const uid = await peerUid(socket);
+    if (uid !== null) return uid;
+    if (attempt === tries || socket.destroyed) break;
+    await delay(retryMs);
+  }
+  throw new TetherError("peer-unknown", "the kernel's tables do not name the owner of a connection");
 }
 
 async function peerUid(socket: Socket): Promise<number | null> {

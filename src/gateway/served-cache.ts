@@ -8,8 +8,10 @@ import type { Upstream } from "../upstream/upstream.js";
 import { lookupPatience, type GatewayLimits } from "./limits.js";
 import { createNarinfoMemory, type NarinfoMemory } from "./narinfo-memory.js";
 import { Reach } from "./reach.js";
-import type { Session } from "./session.js";
+import { createRecentAnswers, type RecentAnswers } from "./recent-answers.js";
+import type { Answer, Session } from "./session.js";
 import { createTombstones, type Tombstones } from "./tombstones.js";
+import type { Transfer } from "./transfer.js";
 
 /** Counts since the gateway was opened. */
 export interface GatewayStats {
@@ -21,9 +23,20 @@ export interface GatewayStats {
   narBytes: number;
   /** NARs that went on from where an earlier transfer had been cut. */
   resumed: number;
+  /** NARs that broke and were given up. */
+  abandoned: number;
   /** Distinct paths told without signature and content address: Nix ignores these. */
   unsigned: number;
 }
+
+/** What is told of a path, and why. */
+export type Told =
+  | { readonly outcome: "told" | "told-from-memory"; readonly info: PathInfo }
+  | { readonly outcome: "absent" | "away" | "failed"; readonly info: null };
+
+const away: Told = { outcome: "away", info: null };
+const absent: Told = { outcome: "absent", info: null };
+const failed: Told = { outcome: "failed", info: null };
 
 /** Beyond this many distinct unsigned paths the exact number tells nobody more. */
 const mostUnsigned = 100_000;
@@ -34,21 +47,39 @@ const mostTried = 20;
 /** What the gateway holds of one cache. */
 export class ServedCache {
   readonly priority: number;
-  readonly stats: GatewayStats = { lookups: 0, hits: 0, narBytes: 0, resumed: 0, unsigned: 0 };
+  readonly stats: GatewayStats = {
+    lookups: 0,
+    hits: 0,
+    narBytes: 0,
+    resumed: 0,
+    abandoned: 0,
+    unsigned: 0,
+  };
   readonly tombstones: Tombstones;
+  readonly recent: RecentAnswers;
+  readonly transfers = new Set<Transfer>();
   readonly reach: Reach;
   readonly log: Logger;
   readonly limits: GatewayLimits;
   readonly now: () => number;
+  readonly wallNow: () => number;
   readonly #memory: NarinfoMemory;
   readonly #unsigned = new Set<string>();
 
-  /** `now` is a monotonic clock in milliseconds. */
-  constructor(options: { priority: number; limits: GatewayLimits; now: () => number; log: Logger }) {
+  /** `now` is a monotonic clock in milliseconds, `wallNow` tells milliseconds since the epoch. */
+  constructor(options: {
+    priority: number;
+    limits: GatewayLimits;
+    now: () => number;
+    wallNow: () => number;
+    log: Logger;
+  }) {
     this.priority = options.priority;
     this.limits = options.limits;
     this.now = options.now;
+    this.wallNow = options.wallNow;
     this.log = options.log;
+    this.recent = createRecentAnswers(options.limits.recentAnswers, options.wallNow);
     this.tombstones = createTombstones(options.limits.tombstoneMs, options.now);
     this.reach = new Reach({ resumeMs: options.limits.resumeMs, now: options.now });
     this.#memory = createNarinfoMemory(options.limits.memoryEntries, options.now);
@@ -66,18 +97,23 @@ export class ServedCache {
   }
 
   /**
-   * What is told of a path, or null for "not here". A path that the upstream denies is not here; where the
-   * upstream cannot say, memory may answer, because Nix remembers a 404 for an hour and a 200 does no harm.
+   * What is told of a path. One that the upstream denies is not here; where the upstream cannot say, memory may answer,
+   * because Nix remembers a 404 for an hour and a 200 does no harm.
    */
-  async narinfo(hashPart: string): Promise<PathInfo | null> {
-    const info = await this.#lookUp(hashPart);
-    if (info === null) return null;
+  async narinfo(hashPart: string): Promise<Told> {
+    const told = await this.#lookUp(hashPart);
+    if (told.info === null) return told;
     this.stats.hits += 1;
-    if (info.signatures.length === 0 && info.ca === null && this.#unsigned.size < mostUnsigned) {
+    if (isUnsigned(told.info) && this.#unsigned.size < mostUnsigned) {
       this.#unsigned.add(hashPart);
       this.stats.unsigned = this.#unsigned.size;
     }
-    return info;
+    return told;
+  }
+
+  /** See `Gateway.ask`. */
+  async askNow(hashPart: string): Promise<Answer | null> {
+    return (await this.session?.ask(hashPart, lookupPatience(this.limits))) ?? null;
   }
 
   /** The path whose NAR is asked for, or null: with Nix's own caches there may be no narinfo request before it. */
@@ -86,8 +122,8 @@ export class ServedCache {
       info !== null && nix32FromHex(info.narHash) === narHash;
     const known = this.#memory.recall(hashPart, this.limits.freshMs);
     if (matches(known)) return known;
-    const asked = await this.#ask(hashPart);
-    return matches(asked) ? asked : null;
+    const { info } = await this.#ask(hashPart);
+    return matches(info) ? info : null;
   }
 
   /** See `Gateway.servesAny`. */
@@ -98,7 +134,7 @@ export class ServedCache {
     const present = await session.upstream.findPresent(hashParts, signal);
     for (const hashPart of present.slice(0, mostTried)) {
       signal.throwIfAborted();
-      if ((await this.#ask(hashPart)) !== null) return true;
+      if ((await this.#ask(hashPart)).info !== null) return true;
     }
     return false;
   }
@@ -108,33 +144,34 @@ export class ServedCache {
     this.#memory.forget(hashPart);
   }
 
-  async #lookUp(hashPart: string): Promise<PathInfo | null> {
+  async #lookUp(hashPart: string): Promise<Told> {
     const deadline = this.now() + this.limits.lookupMs;
     const known = this.session === null ? this.#fromMemory(hashPart) : null;
-    if (known === null && (await this.#arrival(deadline)) === null) return null;
+    if (known === null && (await this.#arrival(deadline)) === null) return away;
     this.stats.lookups += 1;
     return known ?? this.#ask(hashPart, deadline);
   }
 
-  async #ask(hashPart: string, deadline = this.now() + this.limits.lookupMs): Promise<PathInfo | null> {
+  async #ask(hashPart: string, deadline = this.now() + this.limits.lookupMs): Promise<Told> {
     for (;;) {
       const known = this.session === null ? this.#fromMemory(hashPart) : null;
       if (known !== null) return known;
       const session = await this.#arrival(deadline);
       const left = deadline - this.now();
-      if (session === null || left <= 0) return this.#fromMemory(hashPart);
+      if (session === null || left <= 0)
+        return this.#fromMemory(hashPart) ?? (session === null ? away : failed);
       const answer = await session.ask(hashPart, lookupPatience(this.limits, left));
       if (answer.kind === "found") {
         this.#memory.remember(hashPart, answer.info);
-        return answer.info;
+        return { outcome: "told", info: answer.info };
       }
       if (answer.kind === "absent") {
         this.#memory.forget(hashPart);
-        return null;
+        return absent;
       }
       this.log.debug({ hashPart, reason: answer.reason }, "lookup failed");
       // Only a new upstream is worth a second question.
-      if (this.session === session) return this.#fromMemory(hashPart);
+      if (this.session === session) return this.#fromMemory(hashPart) ?? failed;
     }
   }
 
@@ -143,8 +180,14 @@ export class ServedCache {
     return this.reach.arrival(Math.min(deadline, this.reach.awaySince + this.limits.lookupReturnMs));
   }
 
-  #fromMemory(hashPart: string): PathInfo | null {
-    const away = this.session === null ? this.now() - this.reach.lostAt : 0;
-    return away <= this.limits.absenceMs ? this.#memory.recall(hashPart) : null;
+  #fromMemory(hashPart: string): Told | null {
+    const absence = this.session === null ? this.now() - this.reach.lostAt : 0;
+    const info = absence <= this.limits.absenceMs ? this.#memory.recall(hashPart) : null;
+    return info === null ? null : { outcome: "told-from-memory", info };
   }
+}
+
+/** Nix ignores such a path, unless it was told to trust the cache blindly. */
+export function isUnsigned(info: PathInfo): boolean {
+  return info.signatures.length === 0 && info.ca === null;
 }

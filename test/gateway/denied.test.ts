@@ -51,11 +51,12 @@ describe("each answer to a narinfo request is told", () => {
   });
 
   test("when nobody can say who asks; not what another user or a web page asks", async () => {
-    const verdicts = [Promise.reject(new Error("unknown")), Promise.resolve(false), Promise.resolve(true)];
-    verdicts[0]?.catch(() => undefined);
+    const peers = [Promise.reject(new Error("unknown")), Promise.resolve(1001), Promise.resolve(1000)];
+    peers[0]?.catch(() => undefined);
     const gateway = await testGateway({
       onNarinfo,
-      isAllowed: () => verdicts.shift() ?? Promise.resolve(true),
+      ownUid: 1000,
+      peerUid: () => peers.shift() ?? Promise.resolve(1000),
     });
     const url = `/pi/0/${narinfo(here)}`;
     expect(await answers(() => ask(gateway.port, url))).toHaveLength(1);

@@ -101,16 +101,18 @@ test.each(["evil.example", "evil.example:80", "127.0.0.1.evil.example", "[::1]:8
   },
 );
 
-describe("the peer's judge", () => {
-  test("is asked once a connection; no is 403, an error or silence 404", async () => {
+describe("who is at the other end", () => {
+  test("is asked once a connection; root and the own user are answered, others 403, nobody known 404", async () => {
     let asked = 0;
-    const verdicts = [
-      () => Promise.resolve(false),
+    const peers = [
+      () => Promise.resolve(1001),
       () => Promise.reject(new Error("no table")),
-      () => new Promise<boolean>(() => undefined),
+      () => new Promise<number>(() => undefined),
+      () => Promise.resolve(0),
     ];
     const gateway = await testGateway({
-      isAllowed: () => (verdicts[asked++] ?? (() => Promise.resolve(true)))(),
+      ownUid: 1000,
+      peerUid: () => (peers[asked++] ?? (() => Promise.resolve(1000)))(),
       limits: { peerCheckMs: 50 },
     });
     for (const expected of [403, 404, 404, 200]) {
