@@ -1,9 +1,9 @@
 // The command line: which commands and options there are, and what is said of a mistyped one. Each command's code
 // is loaded only when it is called for.
 
-import { readFileSync } from "node:fs";
 import yargs, { type Argv } from "yargs";
 import { TetherError } from "../util/errors.js";
+import { packageVersion } from "../util/package-files.js";
 import { nearest } from "../util/suggest.js";
 import { commonOptions, recordCommands, type CommandWord } from "./command-line.js";
 import { processContext, type CliContext } from "./context.js";
@@ -49,7 +49,7 @@ function program(
     .parserConfiguration({ "duplicate-arguments-array": false, "boolean-negation": false })
     .exitProcess(false)
     .strict()
-    .version("version", commonOptions.version, version())
+    .version("version", commonOptions.version, packageVersion())
     .help("help", commonOptions.help)
     .alias({ help: "h", version: "V" })
     .epilogue("nix-tether(1) says more, and so does `nix-tether <command> --help`.")
@@ -216,10 +216,4 @@ function offer(what: string, word: string, known: readonly string[]): string {
 
 function usage(message: string): TetherError {
   return new TetherError("usage", message, { remedy: "See nix-tether --help." });
-}
-
-/** The package's own; the same two folders up from `src/cli` and from `dist/cli`. */
-function version(): string {
-  const text = readFileSync(new URL("../../package.json", import.meta.url), "utf8");
-  return (JSON.parse(text) as { version: string }).version;
 }

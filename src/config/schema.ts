@@ -6,12 +6,12 @@ import { z } from "zod";
 // Every leaf carries, as its error text, what it expects in words: that is what a message about a wrong value
 // quotes and what the documentation shows.
 
-/** Names become URL path segments, socket names (beside `control.sock`) and status keys, so they stay plain. */
+/** Names become URL path segments (beside `/metrics`), socket names (beside `control.sock`) and status keys: plain words. */
 const cacheName = z
   .string()
   .regex(
-    /^(?!control$)[a-z0-9][a-z0-9_-]{0,31}$/i,
-    'a name of at most 32 letters, digits, "-" and "_", other than "control"',
+    /^(?!(?:control|metrics)$)[a-z0-9][a-z0-9_-]{0,31}$/i,
+    'a name of at most 32 letters, digits, "-" and "_", other than "control" and "metrics"',
   );
 
 const pathWords = "an absolute path (a leading ~/ means your home)";
@@ -103,6 +103,10 @@ export const configSchema = z.strictObject({
         .describe(
           "How many seconds a transfer that was cut waits for the machine's return before Nix is told to go elsewhere; 0 never.",
         ),
+      "metrics-users": z
+        .array(pattern(argument, "a login name"), "a list of login names")
+        .default([])
+        .describe("Users besides you that may read `/metrics`, such as the one that Prometheus runs as."),
     })
     .prefault({})
     .describe("The local binary cache that Nix talks to."),

@@ -29,8 +29,26 @@ export interface CacheStatus {
   hits: number;
   narBytes: number;
   resumed: number;
+  /** NARs that broke and were given up. */
+  abandoned: number;
+  /** How often it was online and then was not, other than by being paused. */
+  losses: number;
+  /** NARs that are on their way at this moment; at most 32 of them. */
+  transfers: TransferStatus[];
   /** Paths looked up that carry no signature and no content address: Nix ignores these. */
   unsigned: number;
+}
+
+/** A NAR on its way to Nix. */
+export interface TransferStatus {
+  path: string;
+  /** Of the whole NAR, in bytes. */
+  size: number;
+  /** Where in the NAR it has come to, in bytes. */
+  sent: number;
+  since: string;
+  /** Whether it was cut and waits for the machine's return. */
+  waiting: boolean;
 }
 
 /** A named problem that a person can act on. `cache` is null for what concerns the whole daemon. */

@@ -8,6 +8,7 @@ import { createGateway, type Gateway } from "../gateway/gateway.js";
 import { watchConditions, type Conditions } from "../sources/conditions.js";
 import { createDiscovery } from "../sources/discovery.js";
 import { startNetmon, type NetmonEvent } from "../sources/netmon.js";
+import type { StatusReport } from "../control/messages.js";
 import type { TetherError } from "../util/errors.js";
 import { createAnswerer } from "./answer.js";
 import { openControl } from "./control.js";
@@ -15,8 +16,11 @@ import { createController, type Controller, type Posted } from "./controller.js"
 import { createEffects } from "./effects.js";
 import { takeGatewayPort } from "./gateway-port.js";
 import { createListing } from "./listing.js";
+import { metricsReaders } from "./metrics-readers.js";
+import { createPages } from "./pages.js";
 import { createPausedRecord, readPaused } from "./paused-file.js";
 import { startPulse } from "./pulse.js";
+import { createReporter } from "./reporter.js";
 import { statusLine } from "./status.js";
 import { createNotifier, takeListenFd, takeWatchdogMs } from "./systemd.js";
 import { createTethers } from "./tethers.js";
@@ -66,10 +70,13 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
   });
   // What an earlier daemon listed is not in use.
   await listing.write([]);
+  let report: (() => StatusReport) | null = null;
+  const readers = metricsReaders({ users: config.gateway["metrics-users"], env, warnings });
   const gateway: Gateway = createGateway({
     caches: Object.entries(config.caches).map(([name, { priority }]) => ({ name, priority })),
     limits: { resumeMs: config.gateway["resume-wait"] * 1000 },
     onNarinfo: listing.generations.answered,
+    pages: createPages({ report: () => report?.() ?? null, readers }),
     log,
   });
   const { port } = config.gateway;
@@ -113,9 +120,10 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
   });
   controller = createController({ caches: names, paused, apply, log, now: Date.now, random: Math.random });
   const since = Date.now();
-  control.answerWith(
-    createAnswerer({ ...common, controller, gateway, tethers, uploads, listing, since, pid: process.pid }),
-  );
+  const { pid } = process;
+  report = createReporter({ ...common, controller, gateway, tethers, uploads, listing, since, pid });
+  const { permissions } = listing;
+  control.answerWith(createAnswerer({ names, controller, uploads, permissions, report }));
 
   const onNetmon = (event: NetmonEvent): void => {
     if (event.type === "sleep") {

@@ -17,6 +17,8 @@ export interface Controller {
   /** Queues a fact; resolves when its effects are done. Never rejects. */
   post(posted: Posted): Promise<void>;
   states(): States;
+  /** How often a cache was online and then was not, other than by being paused. */
+  losses(cache: string): number;
 }
 
 /** `apply` brings the world in line with the states and the conditions; it is never run twice at once. */
@@ -33,6 +35,7 @@ export function createController(deps: {
     deps.caches.map((name) => [name, initialState(deps.now(), { paused: deps.paused.includes(name) })]),
   );
   let conditions: Conditions | null = null;
+  const losses = new Map<string, number>();
   let tail: Promise<void> = Promise.resolve();
 
   const fold = (cache: string, fact: Fact): void => {
@@ -41,6 +44,8 @@ export function createController(deps: {
     const after = transition(before, fact, { now: deps.now(), random: deps.random() });
     if (after === before) return;
     states.set(cache, after);
+    if (before.name === "online" && after.name !== "online" && after.name !== "paused")
+      losses.set(cache, (losses.get(cache) ?? 0) + 1);
     logTransition(deps.log, cache, before, after, fact);
   };
 
@@ -58,6 +63,7 @@ export function createController(deps: {
   return {
     post: (posted) => (tail = tail.then(() => step(posted))),
     states: () => states,
+    losses: (cache) => losses.get(cache) ?? 0,
   };
 }
 

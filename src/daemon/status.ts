@@ -1,8 +1,14 @@
 // The report that `status` shows and the line that systemd shows, made from the states and counters. Pure.
 
-import type { CacheStatus, StatusReport, UploadsStatus, Warning } from "../control/messages.js";
+import type {
+  CacheStatus,
+  StatusReport,
+  TransferStatus,
+  UploadsStatus,
+  Warning,
+} from "../control/messages.js";
 import type { CacheState } from "../decision/state.js";
-import type { GatewayStats } from "../gateway/gateway.js";
+import type { GatewayStats, Transfer } from "../gateway/gateway.js";
 import type { SshLink } from "../link/link.js";
 
 /** All that is known of one cache at a moment. */
@@ -17,7 +23,12 @@ export interface CacheFacts {
   readonly generation: number;
   readonly socket: string;
   readonly stats: GatewayStats;
+  readonly losses: number;
+  readonly transfers: readonly Readonly<Transfer>[];
 }
+
+/** Nix begins no more at a time, for one user; the report stays small if somebody does. */
+const mostTransfers = 32;
 
 /** All that the report is made of. */
 export interface ReportFacts {
@@ -100,7 +111,13 @@ function cacheStatus(cache: CacheFacts): CacheStatus {
     transport: link?.transport ?? null,
     nixVersion: link?.daemon.nixVersion ?? null,
     ...stats,
+    losses: cache.losses,
+    transfers: cache.transfers.slice(0, mostTransfers).map(transferStatus),
   };
+}
+
+function transferStatus({ info, at, since, waiting }: Readonly<Transfer>): TransferStatus {
+  return { path: info.path, size: info.narSize, sent: at, since: iso(since), waiting };
 }
 
 function reasonOf(state: CacheState): string | null {

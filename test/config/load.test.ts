@@ -24,7 +24,7 @@ async function complaint(content: string | Uint8Array): Promise<string> {
 describe("a good configuration", () => {
   test("gets its defaults", async () => {
     expect(await load('[caches.pi]\nhost = "raspberrypi.local"\n')).toEqual({
-      gateway: { port: 37515, "resume-wait": 20 },
+      gateway: { port: 37515, "resume-wait": 20, "metrics-users": [] },
       caches: {
         pi: {
           type: "ssh",
@@ -91,7 +91,7 @@ host = "x"
   line 14: caches.pi.trusted: found 1, expected true or false
   line 16: caches.nas.host: missing, expected a host name, address or ssh alias
   line 17: caches.nas.priority: found 3.5, expected a whole number from 0 to 1000
-  line 19: caches."my pi": not a good name, expected a name of at most 32 letters, digits, "-" and "_", other than "control"`,
+  line 19: caches."my pi": not a good name, expected a name of at most 32 letters, digits, "-" and "_", other than "control" and "metrics"`,
     );
   });
 
@@ -101,8 +101,12 @@ host = "x"
     ['[caches]\nhost = "x"', 'line 2: caches.host: found "x", expected a table'],
     ["caches = 3", "line 1: caches: found 3, expected a table"],
     [
+      '[caches.metrics]\nhost = "x"',
+      'line 1: caches.metrics: not a good name, expected a name of at most 32 letters, digits, "-" and "_", other than "control" and "metrics"',
+    ],
+    [
       '[caches.control]\nhost = "x"',
-      'line 1: caches.control: not a good name, expected a name of at most 32 letters, digits, "-" and "_", other than "control"',
+      'line 1: caches.control: not a good name, expected a name of at most 32 letters, digits, "-" and "_", other than "control" and "metrics"',
     ],
     [
       '[caches.pi]\nhost = "-oProxyCommand=x"',
@@ -116,7 +120,10 @@ host = "x"
       '[caches.pi]\nhost = "x"\npublic-keys = ["a#b:AAAA"]',
       'line 3: caches.pi.public-keys[0]: found "a#b:AAAA", expected a key such as "pi-1:base64…="',
     ],
-    ["[gateway]\nxyz = 1979-05-27", "line 2: gateway.xyz: unknown key; known here: port, resume-wait"],
+    [
+      "[gateway]\nxyz = 1979-05-27",
+      "line 2: gateway.xyz: unknown key; known here: port, resume-wait, metrics-users",
+    ],
     [
       '[caches.pi]\nhost = "x"\nuser = "a\\u001b[31mb c"',
       'line 3: caches.pi.user: found "ab c", expected a login name',

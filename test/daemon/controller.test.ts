@@ -40,3 +40,31 @@ it("knows nothing of a cache that is not configured", async () => {
   await controller.post({ cache: "pi", fact: { type: "due" } });
   expect(controller.states().size).toBe(0);
 });
+
+it("counts how often a cache was lost, and does not count pauses", async () => {
+  const controller = createController({
+    caches: ["pi"],
+    paused: [],
+    log,
+    now: () => 0,
+    random: () => 0.5,
+    apply: () => Promise.resolve(),
+  });
+  const connection = { address: "10.0.0.1", port: 22, localAddress: "10.0.0.2" };
+  const network = { interfaces: [] };
+  const goOnline = async (): Promise<void> => {
+    await controller.post({ cache: "pi", fact: { type: "due" } });
+    const attempt = controller.states().get("pi")?.attempt ?? 0;
+    await controller.post({ cache: "pi", fact: { type: "connected", attempt, connection, network } });
+    expect(controller.states().get("pi")?.name).toBe("online");
+  };
+  await goOnline();
+  expect(controller.losses("pi")).toBe(0);
+  await controller.post({ fact: { type: "sleep" } });
+  expect(controller.losses("pi")).toBe(1);
+  await controller.post({ fact: { type: "wake", cause: "test" } });
+  await goOnline();
+  await controller.post({ cache: "pi", fact: { type: "pause" } });
+  await controller.post({ cache: "pi", fact: { type: "resume" } });
+  expect(controller.losses("pi")).toBe(1);
+});

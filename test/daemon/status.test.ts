@@ -3,9 +3,10 @@ import { statusLine, statusReport, type CacheFacts } from "../../src/daemon/stat
 import { createWarnings } from "../../src/daemon/warnings.js";
 import type { CacheState } from "../../src/decision/state.js";
 import type { SshLink } from "../../src/link/link.js";
+import type { PathInfo } from "../../src/upstream/upstream.js";
 import pino from "pino";
 
-const stats = { lookups: 7, hits: 5, narBytes: 1234, resumed: 0, unsigned: 1 };
+const stats = { lookups: 7, hits: 5, narBytes: 1234, resumed: 0, abandoned: 2, unsigned: 1 };
 const connection = { address: "192.168.1.20", port: 22, localAddress: "192.168.1.5" };
 const online: CacheState = { name: "online", attempt: 1, since: 1000, connection, doubt: "none" };
 const refused = { code: "unreachable", text: "nas refuses connections on port 22", remedy: undefined };
@@ -18,6 +19,16 @@ const waiting = (failure: typeof refused | { code: string; text: string; remedy:
   tries: 3,
   look: { kind: "later", at: 9000 },
 });
+
+const info: PathInfo = {
+  path: "/nix/store/00000000000000000000000000000000-hello",
+  narHash: "",
+  narSize: 120,
+  references: [],
+  deriver: null,
+  signatures: [],
+  ca: null,
+};
 
 function facts(state: CacheState): CacheFacts {
   const link = {
@@ -34,6 +45,8 @@ function facts(state: CacheState): CacheFacts {
     generation: 3,
     socket: "/run/user/1000/nix-tether/pi.sock",
     stats,
+    losses: 4,
+    transfers: [{ info, hashPart: "", from: 0, since: 5000, at: 12, waiting: true }],
   };
 }
 
@@ -71,6 +84,10 @@ describe("status --json, version 1", () => {
           transport: "socket",
           nixVersion: "2.31.2",
           ...stats,
+          losses: 4,
+          transfers: [
+            { path: info.path, size: 120, sent: 12, since: "1970-01-01T00:00:05.000Z", waiting: true },
+          ],
         },
       },
       override: { path: "/home/ada/.config/nix/nix-tether.conf", listed: ["pi"] },

@@ -105,6 +105,9 @@ describe("with one cache in reach and one that is not", () => {
       hits: 0,
       narBytes: 0,
       resumed: 0,
+      abandoned: 0,
+      losses: 0,
+      transfers: [],
       unsigned: 0,
       generation: 0,
     };

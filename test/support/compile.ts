@@ -1,7 +1,7 @@
 // Compiles one TypeScript file with all it imports, so that a test can run it as a program of its own.
 
 import { execFile } from "node:child_process";
-import { mkdtemp, rm, symlink, writeFile } from "node:fs/promises";
+import { copyFile, mkdtemp, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { promisify } from "node:util";
@@ -20,8 +20,8 @@ export interface Program {
 /** Compiles `source`, a path from the repository's root, into a temporary folder. Types are not checked. */
 export async function compileProgram(source: string): Promise<Program> {
   const folder = await mkdtemp(join(tmpdir(), "nix-tether-compiled-"));
-  await symlink(join(repository, "node_modules"), join(folder, "node_modules"));
-  await writeFile(join(folder, "package.json"), '{ "type": "module" }');
+  for (const name of ["node_modules", "page"]) await symlink(join(repository, name), join(folder, name));
+  await copyFile(join(repository, "package.json"), join(folder, "package.json"));
   const config = {
     extends: join(repository, "tsconfig.json"),
     compilerOptions: { rootDir: repository, outDir: folder, noCheck: true, sourceMap: false },

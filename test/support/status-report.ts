@@ -26,6 +26,9 @@ export function cacheStatus(name: string, changes: Partial<CacheStatus> = {}): C
     hits: 12,
     narBytes: 36_175_872,
     resumed: 0,
+    abandoned: 0,
+    losses: 0,
+    transfers: [],
     unsigned: 0,
     ...changes,
   };
