@@ -65,14 +65,25 @@ const transferColumns = [
 const targetColumns = [
   { label: "To", cell: ([name]) => name },
   { label: "State", cell: ([, { state, reason }]) => ({ text: state, note: reason ?? "" }) },
-  { label: "Waiting", number: true, cell: ([, { waiting }]) => String(waiting) },
+  {
+    label: "Waiting",
+    number: true,
+    cell: ([, { waiting, left }]) => ({ text: String(waiting), note: left === 0 ? "" : bytes(left) }),
+  },
   { label: "Set aside", number: true, cell: ([, { setAside }]) => String(setAside) },
   {
     label: "Arrived",
     number: true,
     cell: ([, one]) => ({ text: String(one.uploaded), note: bytes(one.bytes) }),
   },
-  { label: "Now", cell: ([, { now }]) => now?.slice("/nix/store/".length) ?? "–" },
+  {
+    label: "Now",
+    cell: ([, { now, going, rate: perSecond }]) => ({
+      text: now?.slice("/nix/store/".length) ?? "–",
+      note: rate(perSecond ?? 0),
+      progress: going === null ? null : going.sent / Math.max(1, going.size),
+    }),
+  },
 ];
 
 /** @param {StatusReport} report */

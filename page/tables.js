@@ -2,7 +2,7 @@
 
 /**
  * A cell's content: its text, a second line below it, and how far something has come.
- * @typedef {{ text: string, note?: string, progress?: number, state?: string }} Cell
+ * @typedef {{ text: string, note?: string, progress?: number | null, state?: string }} Cell
  */
 
 /**
@@ -106,7 +106,8 @@ function writeCell(cell, content) {
   }
   if (progress === undefined) return;
   const bar = cell.querySelector("progress") ?? cell.appendChild(document.createElement("progress"));
-  bar.value = progress;
+  bar.hidden = progress === null;
+  bar.value = progress ?? 0;
   bar.setAttribute("aria-label", text);
 }
 

@@ -60,6 +60,7 @@ const cacheFamilies: readonly Described<CacheStatus>[] = [
 
 const uploadFamilies: readonly Described<UploadTargetStatus>[] = [
   ["uploads_waiting", "gauge", "Paths that wait for their upload to the cache.", (one) => one.waiting],
+  ["uploads_left_bytes", "gauge", "Bytes of NARs that wait for their upload.", (one) => one.left],
   ["uploads_set_aside", "gauge", "Paths whose upload waits for a person.", (one) => one.setAside],
   ["uploaded_paths_total", "counter", "Paths that have arrived at the cache.", (one) => one.uploaded],
   ["uploaded_bytes_total", "counter", "Bytes of NARs that were uploaded to the cache.", (one) => one.bytes],
