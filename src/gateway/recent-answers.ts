@@ -1,35 +1,43 @@
 // The latest answers of one cache, for whoever asks later why a path was or was not fetched. A ring of fixed bytes: the
 // newest answer takes the place of the oldest, and nothing of it is left to the garbage collector.
 
-/** What a request came to. The first five are answers to requests for a narinfo, the others to requests for a NAR. */
-export const outcomes = [
-  /** The machine was asked and has it. */
-  "told",
-  /** Told from memory, while the machine could not be asked. */
-  "told-from-memory",
-  /** The machine was asked and does not have it. */
-  "absent",
-  /** The machine was away. */
-  "away",
-  /** The machine was asked and gave no answer that could be passed on, or not in time. */
-  "failed",
-  /** The whole NAR, or the rest of it that was asked for. */
-  "sent",
-  /** Begun, and given up: the link was lost and did not return in time, or what came was damaged. */
-  "cut",
-  /** Begun, and the client did not want the rest. */
-  "left",
-  /** "Not here": it was cut a moment before. */
-  "cut-before",
-  /** "Not here": the machine was away. */
-  "nar-away",
-  /** "Not here": the machine does not have this NAR. */
-  "nar-absent",
-  /** "Not here": the machine did not begin to send it. */
-  "nar-failed",
-] as const;
+/**
+ * What a request came to. For a narinfo: `told` as the machine says, or from memory while it could not be asked; `absent` as
+ * the machine says; `away`, for there was no machine to ask; `failed`, for it gave no answer that could be passed on, or not in
+ * time. For a NAR: `sent` as far as it was asked for; `cut` in the middle and given up; `left` by the client; or not here, for
+ * it was cut a moment before, the machine was away, does not have this NAR, or did not begin to send it.
+ */
+export type Outcome =
+  | "told"
+  | "told-from-memory"
+  | "absent"
+  | "away"
+  | "failed"
+  | "sent"
+  | "cut"
+  | "left"
+  | "cut-before"
+  | "nar-away"
+  | "nar-absent"
+  | "nar-failed";
 
-export type Outcome = (typeof outcomes)[number];
+const byteOf: Readonly<Record<Outcome, number>> = {
+  told: 0,
+  "told-from-memory": 1,
+  absent: 2,
+  away: 3,
+  failed: 4,
+  sent: 5,
+  cut: 6,
+  left: 7,
+  "cut-before": 8,
+  "nar-away": 9,
+  "nar-absent": 10,
+  "nar-failed": 11,
+};
+
+/** Each at the place of the byte that stands for it. */
+export const outcomes = Object.keys(byteOf) as readonly Outcome[];
 
 /** One answer. */
 export interface RecentAnswer {
@@ -65,15 +73,15 @@ export function createRecentAnswers(most: number, now: () => number): RecentAnsw
   let added = 0;
   let since = now();
 
-  const read = (bytes: Buffer, at: number): RecentAnswer => {
-    const generation = bytes.readUInt8(at + 57);
+  const read = (from: Buffer, at: number): RecentAnswer => {
+    const generation = from.readUInt8(at + 57);
     return {
-      at: bytes.readDoubleLE(at + 32),
-      bytes: bytes.readDoubleLE(at + 40),
-      size: bytes.readDoubleLE(at + 48),
-      outcome: outcomes[bytes.readUInt8(at + 56)] ?? "failed",
+      at: from.readDoubleLE(at + 32),
+      bytes: from.readDoubleLE(at + 40),
+      size: from.readDoubleLE(at + 48),
+      outcome: outcomes[from.readUInt8(at + 56)] ?? "failed",
       generation: generation === noGeneration ? null : generation,
-      unsigned: bytes.readUInt8(at + 58) === 1,
+      unsigned: from.readUInt8(at + 58) === 1,
     };
   };
 
@@ -90,7 +98,7 @@ export function createRecentAnswers(most: number, now: () => number): RecentAnsw
       ring.writeDoubleLE(now(), at + 32);
       ring.writeDoubleLE(answer.bytes, at + 40);
       ring.writeDoubleLE(answer.size, at + 48);
-      ring.writeUInt8(outcomes.indexOf(answer.outcome), at + 56);
+      ring.writeUInt8(byteOf[answer.outcome], at + 56);
       ring.writeUInt8(answer.generation ?? noGeneration, at + 57);
       ring.writeUInt8(answer.unsigned ? 1 : 0, at + 58);
     },
