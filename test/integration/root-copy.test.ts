@@ -124,7 +124,7 @@ test.concurrent("each cache that root names is listed once", async () => {
     "  cache=ada http://127.0.0.1:37515/nas?priority=30",
     "cache = bob http://127.0.0.1:37515/bobs?priority=30",
   );
-  await machine.write(listing(...[url(3), url(2), url(3), url(0, "nas"), url(0, "bobs"), url(0, "third")]));
+  await machine.write(listing(url(3), url(2), url(3), url(0, "nas"), url(0, "bobs"), url(0, "third")));
   expect((await machine.copy()).settings).toEqual([listing(url(2), url(0, "nas")).trim()]);
 });
 
@@ -149,32 +149,22 @@ test.concurrent("a listing that nobody stands behind is not passed on", async ()
 });
 
 describe("the user puts in its place", () => {
+  const strangers = [
+    "http://127.0.0.1:666/pi/0?priority=30",
+    "http://evil/",
+    "file:///tmp",
+    "/tmp/x",
+    ...[16, "00", -1, "", "*", "?"].map((n) => url(n)),
+    ...["&trusted=true", "0", "#", "\r"].map((end) => `${url(0)}${end}`),
+    url(0, "nas"),
+    url(0).toUpperCase(),
+    `"${url(0)}"`,
+  ];
   const nothing: Record<string, string> = {
-    "other URLs": `echo 'extra-substituters = http://127.0.0.1:666/pi/0?priority=30 http://evil/ ${[
-      ...[
-        url(16),
-        url("00"),
-        url(-1),
-        url(""),
-        `${url(0)}&trusted=true`,
-        `${url(0)}0`,
-        `${url(0)}#`,
-        "/tmp/x",
-      ],
-      ...[
-        url(0, "nas"),
-        url(0).toUpperCase(),
-        url("*"),
-        url("?"),
-        `"${url(0)}"`,
-        `${url(0)}\r`,
-        "file:///tmp",
-      ],
-    ].join(" ")}' >$file`,
+    "other URLs": `echo 'extra-substituters = ${strangers.join(" ")}' >$file`,
     "other settings": `printf '%s\\n' 'substituters = ${url(0)}' 'post-build-hook = /tmp/evil' 'include /tmp/evil' \\
       'extra-trusted-public-keys = evil-1:AAAA' 'extra-substituters=${url(0)}' '#extra-substituters = ${url(0)}' >$file`,
-    "words for the shell": `echo 'extra-substituters = $(touch ${"$"}PWD/pwned) * \`id\` ; ${"$"}{url} \\
-${"$"}caches' >$file`,
+    "words for the shell": "echo 'extra-substituters = $(touch $PWD/pwned) * `id` ; ${url} $caches' >$file",
     "a line of settings within a word": `printf 'extra-substituters = ${url(0)}\\\\npost-build-hook=x\\n' >$file`,
     "NUL bytes": `printf 'extra-substituters = ${url(0)}\\0x\\n' >$file`,
     "a symbolic link": `echo '${listing(url(0)).trim()}' >elsewhere; ln -s elsewhere $file`,
@@ -222,7 +212,7 @@ describe("root's own file", () => {
   ])("%s is refused", async (cache) => {
     const machine = await makeMachine();
     await machine.allow(`cache = ada ${cache}`);
-    await machine.write(listing(`${cache.replace("?", "/0?")}`, `${cache}/0`, cache));
+    await machine.write(listing(cache.replace("?", "/0?"), `${cache}/0`, cache));
     const { settings, stderr } = await machine.copy();
     expect(stderr).toContain(`"${cache}" can not be used.`);
     expect(settings).toEqual([]);

@@ -46,14 +46,14 @@ describe.each<NixVersion>(["2.8", "2.34"])("with Nix %s", (nix) => {
       20_000,
     );
 
-  const command = (salt: string): string =>
+  const nixBuild = (salt: string): string =>
     `nix-build --no-out-link /opt/nix-tether/test/lab/closure.nix -A one --argstr salt ${salt.replace(/[^a-z0-9]+/gi, "-")}`;
   const asRoot = async (salt: string, environment: string): Promise<Built> => {
-    const { stdout, stderr } = await lab.exec("laptop", `${environment} ${command(salt)}`);
+    const { stdout, stderr } = await lab.exec("laptop", `${environment} ${nixBuild(salt)}`);
     return { path: stdout.trim(), log: stderr };
   };
   const asBob = async (salt: string): Promise<Built> => {
-    const { stdout, stderr } = await lab.user("laptop", "bob", command(`bob-${salt}`));
+    const { stdout, stderr } = await lab.user("laptop", "bob", nixBuild(`bob-${salt}`));
     return { path: stdout.trim(), log: stderr };
   };
   const expectBuilt = ({ log }: Built): void => {
