@@ -102,7 +102,6 @@ export async function openUploads(options: UploadsOptions): Promise<Uploads | nu
           uploader.start({
             wire,
             socket: dirs.cacheSocket(cache),
-            trusted: link.daemon.trusted,
             validPaths: (paths, signal) => askValidPaths(() => link.openDaemon(), paths, signal),
           }),
         stop: () => uploader.stop(),

@@ -9,7 +9,6 @@ export interface CopyOptions {
   /** Store URLs; by default from the local store. */
   readonly from?: string;
   readonly to: string;
-  readonly checkSigs: boolean;
   readonly paths: readonly string[];
   readonly env: NodeJS.ProcessEnv;
   readonly signal: AbortSignal;
@@ -33,7 +32,7 @@ const leaveMs = 3_000;
  * after its end.
  */
 export async function nixCopy(options: CopyOptions): Promise<CopyResult> {
-  const { from, to, checkSigs, paths, env, signal, onPath } = options;
+  const { from, to, paths, env, signal, onPath } = options;
   signal.throwIfAborted();
   const args = [
     ...nixCommand,
@@ -42,7 +41,8 @@ export async function nixCopy(options: CopyOptions): Promise<CopyResult> {
     ...(from === undefined ? [] : ["--from", from]),
     "--to",
     to,
-    ...(checkSigs ? [] : ["--no-check-sigs"]),
+    // A nix-daemon does as it is told here only by whom it trusts, who need no signatures; others it asks for them.
+    "--no-check-sigs",
     ...paths,
   ];
   // A process group of its own, to be ended as a whole.

@@ -12,8 +12,6 @@ import { makeStage } from "./stage.js";
 export interface UploadTarget {
   /** The forward's: copies go through it. */
   readonly socket: string;
-  /** Whether the machine's nix-daemon trusts the login; null where it does not say. */
-  readonly trusted: boolean | null;
   /** How many bytes have gone into the socket since any time before. */
   wire(): number;
   /** Those of the paths that the machine has. Rejects when it can not be asked. */
@@ -22,8 +20,6 @@ export interface UploadTarget {
 
 /** What is remembered while a target is in reach. */
 export interface Way {
-  /** Whether unsigned paths are offered: of use only to a login that is trusted. */
-  checkSigs: boolean;
   /** Whether the local nix-daemon lets us sign in its store; null until it was asked. */
   signsInStore: boolean | null;
 }
@@ -93,29 +89,13 @@ async function copy(
   if (key !== null && unsigned.length > 0 && way.signsInStore !== false) {
     way.signsInStore = await nix.sign(key.file, unsigned, signal);
   }
-  if (key === null || unsigned.length === 0 || way.signsInStore === true) {
-    const copying = { to, paths: wanted, env, signal, onPath };
-    const failure = await tryCopy({ ...copying, checkSigs: way.checkSigs });
-    if (failure?.code !== "unsigned" || !way.checkSigs || target.trusted === false) return failure;
-    // It may trust the login without saying so.
-    const again = await tryCopy({ ...copying, checkSigs: false });
-    if (again === null) way.checkSigs = false;
-    return again;
-  }
+  const copying = { to, paths: wanted, env, signal, onPath };
+  if (key === null || unsigned.length === 0 || way.signsInStore === true) return tryCopy(copying);
   const stage = await makeStage(options.stage, key.file, infos);
   try {
-    const staging = { to: stage.to, checkSigs: false, paths: wanted, env, signal };
-    const failure = await tryCopy(staging);
+    const failure = await tryCopy({ to: stage.to, paths: wanted, env, signal });
     if (failure !== null) return ofStage(failure, options.stage);
-    return await tryCopy({
-      from: stage.from,
-      to,
-      checkSigs: way.checkSigs,
-      paths: wanted,
-      env,
-      signal,
-      onPath,
-    });
+    return await tryCopy({ ...copying, from: stage.from });
   } finally {
     await stage.remove();
   }

@@ -231,7 +231,7 @@ export function createUploader(options: UploaderOptions): Uploader {
     start: (target) => {
       if (running !== null) return;
       const abort = new AbortController();
-      const way: Way = { checkSigs: target.trusted !== true, signsInStore: null };
+      const way: Way = { signsInStore: null };
       const forgiven = forgive(spool.list(), name);
       const { signal } = abort;
       const session = { target, signal, way, forgiven, tries: new Map<string, number>() };

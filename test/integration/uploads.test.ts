@@ -8,9 +8,11 @@ import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest
 import { cacheTable, type DaemonHome } from "../support/daemon.js";
 import { type CutProxy, startCutProxy } from "../support/cut-proxy.js";
 import { type DaemonFixture, makeDaemonFixture } from "../support/daemon-fixture.js";
+import { eventually } from "../support/eventually.js";
+import { startNarTap } from "../support/nar-tap.js";
 import { makeStore, type NixStore } from "../support/nix-store.js";
 import type { Sshd } from "../support/sshd.js";
-import { expectArrived, makeUploadLaptop, type UploadLaptop } from "../support/upload-laptop.js";
+import { expectArrived, makeUploadLaptop, validIn, type UploadLaptop } from "../support/upload-laptop.js";
 
 let fixture: DaemonFixture;
 let machine: UploadLaptop;
@@ -197,31 +199,41 @@ test("who may not sign in the local store still sends signed paths", async () =>
   expect(await readdir(join(home.dir, "state/nix-tether/spool"))).not.toContain("stage-pi");
 });
 
-test("a link that is cut in the middle of a copy is no failure of the path, and it arrives when the link is back", async () => {
-  const big = await laptop.addFile("big", randomBytes(64 * 1024 * 1024), { references: [] });
+test("a link that is cut in the middle of a copy is no failure, and it goes on where it was when the link is back", async () => {
+  const pi = fixture.far.store;
+  const paths: string[] = [];
+  for (let n = 0; n < 5; n += 1)
+    paths.push(await laptop.addFile(`cut-${n}`, randomBytes(8 * 1024 * 1024), { references: [] }));
   const proxy = await startCutProxy(sshd, () => Infinity);
+  const tap = await startNarTap(fixture.far.daemonSocket, join(home.dir, "tap.sock"));
   try {
-    await home.configure(
-      `${cacheTable("pi", fixture.cache(sshd, { host: proxy.address, port: proxy.port, "known-hosts": await knownAt(proxy) }))}
-[uploads]
-to = ["pi"]
-`,
-    );
+    const at = { host: proxy.address, port: proxy.port, "known-hosts": await knownAt(proxy) };
+    await machine.configure(sshd, { ...at, "remote-socket": tap.socket });
     home.start();
     await home.untilListed(["pi"]);
-    await queue({ command: "enqueue", paths: [big] });
-    await expect
-      .poll(async () => (await uploads()).targets["pi"]?.now ?? null, { interval: 10, timeout: 20_000 })
-      .toBe(big);
+    proxy.slow(50 * 1024 * 1024);
+    await queue({ command: "enqueue", paths });
+    await eventually("the third is on its way", () => tap.arrivals.length === 3, 30_000);
+    expect((await uploads()).targets["pi"]?.now).not.toBeNull();
     proxy.cut({ refuse: true });
     await home.untilListed([]);
     expect(await copies()).toEqual([]);
-    expect((await uploads()).targets["pi"]).toMatchObject({ state: "offline", now: null, waiting: 1 });
-    expect((await queue())[0]?.targets).toMatchObject([{ state: "waiting", tries: 0 }]);
+    expect((await uploads()).targets["pi"]).toMatchObject({ state: "offline", now: null, setAside: 0 });
+    for (const { targets } of await queue()) expect(targets).toMatchObject([{ state: "waiting", tries: 0 }]);
+    await eventually("the far nix-daemon has put it down", () => tap.connections === 0, 20_000);
+    const there = await validIn(pi, paths);
+    expect(there.size).toBeGreaterThanOrEqual(2);
+    expect(there.size).toBeLessThan(paths.length);
+    const before = tap.arrivals.length;
+    proxy.slow(Infinity);
     proxy.allow();
     await untilEmpty(60_000);
-    await expectArrived(fixture.far.store, [big]);
+    await expectArrived(pi, paths);
+    const sent = tap.arrivals.slice(before).map(({ path }) => path);
+    expect(sent.toSorted()).toEqual(paths.filter((path) => !there.has(path)).toSorted());
+    expect(tap.problems).toEqual([]);
   } finally {
+    await tap.close();
     await proxy.close();
   }
 });

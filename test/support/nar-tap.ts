@@ -17,6 +17,8 @@ export interface Arrival {
   received: number;
 }
 
+export const isWhole = ({ received, size }: Arrival): boolean => received === size;
+
 export interface NarTap {
   /** To be used in place of the nix-daemon's. */
   readonly socket: string;

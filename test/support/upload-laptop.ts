@@ -114,3 +114,11 @@ export async function makeUploadLaptop(
 export async function expectArrived(store: NixStore, paths: readonly string[]): Promise<void> {
   await store.run("nix-store", "--verify-path", ...paths);
 }
+
+/** Those of the paths that the store has. */
+export async function validIn(store: NixStore, paths: readonly string[]): Promise<Set<string>> {
+  // It fails where one is not.
+  const ask = 'nix-store --check-validity --print-invalid "$@" || true';
+  const invalid = (await store.run("bash", "-c", ask, "bash", ...paths)).split("\n");
+  return new Set(paths.filter((path) => !invalid.includes(path)));
+}
