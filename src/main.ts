@@ -2,13 +2,25 @@
 // The program's entry. The plain forms of `status` are answered without loading the command line parser, for
 // prompts and status bars run them every few seconds.
 
-import { processContext } from "./cli/context.js";
+import { processContext, type CliContext } from "./cli/context.js";
 import type { StatusArguments } from "./cli/status.js";
 
-const shortcuts: readonly { words: readonly string[]; args: StatusArguments }[] = [
-  { words: ["status"], args: {} },
-  { words: ["status", "--json"], args: { json: true } },
-  { words: ["status", "--quiet"], args: { quiet: true } },
+const status = async (context: CliContext, args: StatusArguments): Promise<number> =>
+  (await import("./cli/status.js")).status(context, args);
+
+interface Shortcut {
+  readonly words: readonly string[];
+  readonly run: (context: CliContext) => Promise<number>;
+}
+
+const shortcuts: readonly Shortcut[] = [
+  { words: ["status"], run: (context) => status(context, {}) },
+  { words: ["status", "--json"], run: (context) => status(context, { json: true }) },
+  { words: ["status", "--quiet"], run: (context) => status(context, { quiet: true }) },
+  {
+    words: ["status", "--format", "waybar"],
+    run: async (context) => (await import("./cli/status-waybar.js")).statusWaybar(context, {}),
+  },
 ];
 
 async function main(argv: readonly string[]): Promise<number> {
@@ -17,8 +29,8 @@ async function main(argv: readonly string[]): Promise<number> {
     ({ words }) => words.length === argv.length && words.every((word, index) => word === argv[index]),
   );
   if (shortcut === undefined) return (await import("./cli/program.js")).runProgram(argv, context);
-  const [{ status }, { fail }] = await Promise.all([import("./cli/status.js"), import("./cli/exit.js")]);
-  return status(context, shortcut.args).catch((error: unknown) => fail(error, context));
+  const { fail } = await import("./cli/exit.js");
+  return shortcut.run(context).catch((error: unknown) => fail(error, context));
 }
 
 // A reader that has seen enough (`status | head -1`) is no failure.

@@ -10,6 +10,7 @@ import { processContext, type CliContext } from "./context.js";
 import { exitCode, fail } from "./exit.js";
 
 const queueActions = ["list", "retry", "drop"] as const;
+const statusFormats = ["waybar"] as const;
 const shells = ["bash", "zsh", "fish"] as const;
 
 /** Runs one command line (without the program's name). Resolves to the exit code; never rejects. */
@@ -78,12 +79,19 @@ function program(
           .option("json", { type: "boolean", describe: "The whole report as JSON" })
           .option("watch", { type: "boolean", describe: "Go on showing it until interrupted" })
           .option("quiet", { type: "boolean", describe: "Print nothing; the exit code tells" })
-          .conflicts("quiet", ["json", "watch"])
+          .option("format", { choices: statusFormats, describe: "A line of JSON for a bar; exits with 0" })
+          .conflicts("quiet", ["json", "watch", "format"])
+          .conflicts("format", "json")
           .epilogue(
             "It exits with 0 when every cache that was asked about is online, 3 when one is not, 4 when no daemon runs. " +
               "The JSON is stable: keys are added, never renamed.",
           ),
-      (args) => ends(import("./status.js").then(({ status }) => status(context, args))),
+      (args) =>
+        ends(
+          args.format === undefined
+            ? import("./status.js").then(({ status }) => status(context, args))
+            : import("./status-waybar.js").then(({ statusWaybar }) => statusWaybar(context, args)),
+        ),
     )
     .command(
       "trust <cache>",

@@ -109,7 +109,8 @@ function rendered(
   return statusText(report, names, { now: context.now(), ...appearance(context) });
 }
 
-function chosen(report: StatusReport, cache: string | undefined): string[] {
+/** The caches that are asked about. @throws TetherError `unknown-cache` */
+export function chosen(report: StatusReport, cache: string | undefined): string[] {
   const names = Object.keys(report.caches);
   if (cache === undefined) return names;
   if (names.includes(cache)) return [cache];

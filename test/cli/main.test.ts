@@ -2,7 +2,7 @@
 
 import { execFile, spawn } from "node:child_process";
 import { once } from "node:events";
-import { copyFileSync, mkdirSync, writeFileSync } from "node:fs";
+import { mkdirSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
 import { serveControl } from "../../src/control/server.js";
@@ -16,8 +16,6 @@ let program: Program;
 
 beforeAll(async () => {
   program = await compileProgram("src/main.ts");
-  const root = path.dirname(path.dirname(program.file));
-  copyFileSync(new URL("../../package.json", import.meta.url), path.join(root, "package.json"));
 }, 120_000);
 
 afterAll(() => program.remove());
@@ -81,7 +79,8 @@ test("status answers without loading a single package", async () => {
     out: `${JSON.stringify(statusReport({ pi: cacheStatus("pi") }), null, 2)}\n`,
     err: "",
   });
-  for (const words of [["status"], ["status", "--json"], ["status", "--quiet"]]) {
+  const waybar = ["status", "--format", "waybar"];
+  for (const words of [["status"], ["status", "--json"], ["status", "--quiet"], waybar]) {
     expect(await packagesOf(root, ...words)).toEqual([]);
   }
 }, 60_000);

@@ -127,6 +127,38 @@ describe("status --watch", () => {
   });
 });
 
+describe("status --format waybar", () => {
+  test("is one line that says what can be said, and ends with 0, for Waybar hides what does not", async () => {
+    const here = shell();
+    const silent = await here.run("status", "--format", "waybar");
+    expect(silent).toMatchObject({ code: 0, err: "" });
+    expect(JSON.parse(silent.out)).toMatchObject({ text: "stopped", tooltip: "no daemon is running" });
+    await daemon(here, () => mixed);
+    const { code, out, err } = await here.run("status", "--format", "waybar");
+    expect([code, err]).toEqual([0, ""]);
+    expect(JSON.parse(out)).toMatchObject({ alt: "partly" });
+    expect(JSON.parse((await here.run("status", "pi", "--format", "waybar")).out)).toMatchObject({
+      text: "pi",
+    });
+    expect(await here.run("status", "oi", "--format", "waybar")).toMatchObject({ code: 2, out: "" });
+  });
+
+  test("with --watch is another line only when it is another one", async () => {
+    const stop = new AbortController();
+    const here = shell({ columns: 100, interrupted: stop.signal });
+    const reports = [mixed, mixed, online];
+    await daemon(here, () => {
+      const next = reports.shift();
+      if (next === undefined) stop.abort();
+      return next ?? online;
+    });
+    const { code, out } = await here.run("status", "--format", "waybar", "--watch");
+    expect(code).toBe(0);
+    const lines = out.trimEnd().split("\n");
+    expect(lines.map((line) => (JSON.parse(line) as { alt: string }).alt)).toEqual(["partly", "online"]);
+  }, 20_000);
+});
+
 describe("pause and resume", () => {
   test("ask the daemon and show what follows", async () => {
     const here = shell();

@@ -1,0 +1,46 @@
+// `nix-tether status --format waybar`: a line for a bar, once or again whenever it would be another one.
+
+import { setTimeout as sleep } from "node:timers/promises";
+import { resolveDirs } from "../config/dirs.js";
+import { askDaemon } from "../control/client.js";
+import { TetherError, messageOf } from "../util/errors.js";
+import type { CliContext } from "./context.js";
+import { exitCode } from "./exit.js";
+import { chosen, reportOf } from "./status.js";
+import { waybarLine, waybarTrouble } from "./waybar-line.js";
+
+/** The daemon answers from memory; a loaded machine may still take its time. */
+const timeoutMs = 5_000;
+
+const everyMs = 1_000;
+
+/** Resolves to 0, whatever state the caches are in: Waybar hides a module that ends otherwise. */
+export async function statusWaybar(
+  context: CliContext,
+  args: { readonly cache?: string | undefined; readonly watch?: boolean | undefined },
+): Promise<number> {
+  const { controlSocket } = resolveDirs(context.env);
+  const line = async (): Promise<string> => {
+    try {
+      const report = reportOf(await askDaemon(controlSocket, { command: "status" }, { timeoutMs }));
+      return waybarLine(report, chosen(report, args.cache));
+    } catch (error) {
+      // A mistyped name is the one thing that waiting does not mend.
+      if (error instanceof TetherError && error.code === "unknown-cache") throw error;
+      return waybarTrouble(messageOf(error));
+    }
+  };
+  if (args.watch !== true) {
+    context.stdout.write(await line());
+    return exitCode.ok;
+  }
+  const signal = context.interrupted();
+  let shown = "";
+  while (!signal.aborted) {
+    const now = await line();
+    if (now !== shown) context.stdout.write(now);
+    shown = now;
+    await sleep(everyMs, undefined, { signal }).catch(() => undefined);
+  }
+  return exitCode.ok;
+}
