@@ -35,7 +35,7 @@ const cacheColumns = [
   },
   { label: "In Nix", cell: ([, { listed }]) => (listed ? "yes" : "no") },
   {
-    label: "Had of what was asked",
+    label: "Hit rate",
     number: true,
     cell: ([, { lookups, hits }]) => ({ text: percent(hits, lookups), note: `${hits} of ${lookups}` }),
   },
@@ -48,7 +48,7 @@ const cacheColumns = [
 
 /** @type {Column<TransferStatus & { cache: string }>[]} */
 const transferColumns = [
-  { label: "Path", cell: ({ path }) => path.slice("/nix/store/".length) },
+  { label: "Path", cell: ({ path }) => ({ text: nameOf(path), note: hashOf(path) }) },
   {
     label: "From",
     cell: ({ cache, waiting }) => ({ text: cache, note: waiting ? "cut; waits to go on" : "" }),
@@ -79,7 +79,7 @@ const targetColumns = [
   {
     label: "Now",
     cell: ([, { now, going, rate: perSecond }]) => ({
-      text: now?.slice("/nix/store/".length) ?? "–",
+      text: now === null ? "–" : nameOf(now),
       note: rate(perSecond ?? 0),
       progress: going === null ? null : going.sent / Math.max(1, going.size),
     }),
@@ -139,6 +139,16 @@ function measure(caches) {
       if (more > 0) rates.set(name, more / ((at - before.at) / 1000));
     }
   before = { at, sent };
+}
+
+/** What a person calls it: the path without its folder and its hash. @param {string} path */
+function nameOf(path) {
+  return path.slice(path.indexOf("-") + 1);
+}
+
+/** @param {string} path */
+function hashOf(path) {
+  return path.slice("/nix/store/".length, path.indexOf("-"));
 }
 
 /** @param {number} count */

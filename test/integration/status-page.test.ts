@@ -73,7 +73,7 @@ test("shows the caches, and nothing on it goes wrong or becomes markup", async (
     "State",
     "Address",
     "In Nix",
-    "Had of what was asked",
+    "Hit rate",
     "Given",
   ]);
   expect(troubles).toEqual([]);
@@ -90,7 +90,7 @@ test("follows what happens without being loaded again: an answer, a transfer, a 
   const [response] = (await once(request, "response")) as [http.IncomingMessage];
   response.on("error", () => undefined);
   await expect
-    .poll(() => cells("On the way to Nix", /-large/), { timeout: 10_000 })
+    .poll(() => cells("On the way to Nix", /^large/), { timeout: 10_000 })
     .toContainEqual(expect.stringMatching(/^[\d.]+ MiB of 48\.0 MiB$/));
   expect(await page.getByRole("progressbar").count()).toBe(1);
   response.resume();
