@@ -5,6 +5,13 @@ import path from "node:path";
 
 const repository = path.resolve(import.meta.dirname, "../..");
 
+export interface CodeBlock {
+  /** The heading that it stands under. */
+  readonly section: string;
+  readonly language: string;
+  readonly text: string;
+}
+
 export interface Page {
   /** From the repository's root. */
   readonly name: string;
@@ -12,7 +19,7 @@ export interface Page {
   readonly links: readonly string[];
   /** As GitHub makes them of the headings. */
   readonly anchors: ReadonlySet<string>;
-  readonly blocks: readonly { readonly language: string; readonly text: string }[];
+  readonly blocks: readonly CodeBlock[];
   /** What stands in backquotes in the text. */
   readonly spans: readonly string[];
 }
@@ -38,11 +45,12 @@ export function isThere(file: string): boolean {
 
 function readPage(name: string): Page {
   const text = readFileSync(path.join(repository, name), "utf8");
-  const blocks: { language: string; text: string }[] = [];
+  const blocks: CodeBlock[] = [];
   const prose = text.replace(
     /^( *)```([a-z]*)\n([^]*?)^ *```$/gm,
-    (_all, indent: string, language: string, code: string) => {
-      blocks.push({ language, text: code.replaceAll(new RegExp(`^${indent}`, "gm"), "") });
+    (_all, indent: string, language: string, code: string, at: number) => {
+      const [, section = ""] = [...text.slice(0, at).matchAll(/^#+ (.*)$/gm)].at(-1) ?? [];
+      blocks.push({ section, language, text: code.replaceAll(new RegExp(`^${indent}`, "gm"), "") });
       return "";
     },
   );
