@@ -17,6 +17,7 @@ import { openSpool, type Spool, type Which } from "../uploads/spool.js";
 import { createUploader, type Uploader } from "../uploads/uploader.js";
 import { askValidPaths } from "../upstream/valid-paths.js";
 import { delay } from "../util/abort.js";
+import { TetherError, messageOf } from "../util/errors.js";
 import { followSources } from "./upload-sources.js";
 
 /** What a cache's effects do with its uploads. */
@@ -102,7 +103,10 @@ export async function openUploads(options: UploadsOptions): Promise<Uploads | nu
           uploader.start({
             wire,
             socket: dirs.cacheSocket(cache),
-            validPaths: (paths, signal) => askValidPaths(() => link.openDaemon(), paths, signal),
+            validPaths: (paths, signal) =>
+              askValidPaths(() => link.openDaemon(), paths, signal).catch((error: unknown) => {
+                throw unanswered(cache, error);
+              }),
           }),
         stop: () => uploader.stop(),
       };
@@ -139,6 +143,13 @@ export async function openUploads(options: UploadsOptions): Promise<Uploads | nu
       await Promise.all([...uploaders.values()].map((uploader) => uploader.stop()));
     },
   };
+}
+
+/** It says nothing of why it hangs up: the file systems that it needs may be read-only. */
+function unanswered(cache: string, cause: unknown): TetherError {
+  const text = `the nix-daemon of ${cache} did not say what it has: ${messageOf(cause)}`;
+  const remedy = "Its own log says why: journalctl -u nix-daemon, over there";
+  return new TetherError("no-answer", `${text}. ${remedy}`, { cause });
 }
 
 /** What the configuration allows. */

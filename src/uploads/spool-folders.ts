@@ -33,8 +33,22 @@ export function spoolFolders(dir: string): SpoolFolders {
 export async function makeFolders(folders: SpoolFolders): Promise<void> {
   const { dir, ...inside } = folders;
   await orUnwritable(dir, async () => {
-    for (const folder of Object.values(inside)) await mkdir(folder, { recursive: true, mode: 0o700 });
+    for (const folder of Object.values(inside)) await makeFolder(folder);
   });
+}
+
+/** Node's own `recursive` says ENOENT of a disk that is full or read-only. */
+async function makeFolder(folder: string): Promise<void> {
+  try {
+    await mkdir(folder, { mode: 0o700 });
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === "EEXIST") return;
+    const parent = path.dirname(folder);
+    if (code !== "ENOENT" || parent === folder) throw error;
+    await makeFolder(parent);
+    await mkdir(folder, { mode: 0o700 });
+  }
 }
 
 /** Does something that writes to the spool. @throws TetherError `spool-unwritable` where that fails */

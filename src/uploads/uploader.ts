@@ -46,7 +46,8 @@ export interface UploaderOptions {
   readonly now?: () => number;
 }
 
-export type UploadTrouble = "uploads-unsigned" | "signing-key-unusable";
+/** `uploads-stuck`: the target has failed more than once in a row. */
+export type UploadTrouble = "uploads-unsigned" | "uploads-stuck" | "signing-key-unusable";
 
 interface Session {
   readonly target: UploadTarget;
@@ -87,11 +88,16 @@ export function createUploader(options: UploaderOptions): Uploader {
     wake = null;
   };
 
+  const works = (session: Session): void => {
+    session.failures = 0;
+    warn("uploads-stuck", null);
+  };
+
   const onArrived = async (session: Session, paths: ReadonlySet<string>, size: number): Promise<void> => {
     const arrived = spool.list().filter(({ path, targets }) => paths.has(path) && name in targets);
     progress.arrived(arrived.length, size);
     if (arrived.length === 0) return;
-    session.failures = 0;
+    works(session);
     await spool.arrived(
       name,
       arrived.map(({ path }) => path),
@@ -116,6 +122,7 @@ export function createUploader(options: UploaderOptions): Uploader {
   /** The target is to be left alone for a while. */
   const backOff = async (session: Session, text: string): Promise<void> => {
     session.failures += 1;
+    if (session.failures > 1) warn("uploads-stuck", `uploads to ${name} wait: ${text}`);
     leftAlone = true;
     await rest(session, backoffMs(session.failures), "backing-off", text);
     leftAlone = false;
@@ -156,6 +163,7 @@ export function createUploader(options: UploaderOptions): Uploader {
     if (due !== null) {
       await rest(session, Math.min(due - now(), backoffMs(Infinity)), "backing-off", lastError());
     } else {
+      works(session);
       const holdsBack = held !== null && nextDue(spool.list(), moment(session)) !== null;
       await rest(session, 2 ** 31 - 1, holdsBack ? "held" : "resting", holdsBack ? held : null);
     }
@@ -224,6 +232,7 @@ export function createUploader(options: UploaderOptions): Uploader {
         await backOff(session, messageOf(error));
       }
     }
+    warn("uploads-stuck", null);
     progress.is("offline", null);
   };
 

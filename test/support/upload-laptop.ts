@@ -36,6 +36,8 @@ export interface UploadLaptopOptions {
   readonly store?: NixStore;
   /** Added to the daemon's environment. */
   readonly env?: NodeJS.ProcessEnv;
+  /** Whose home it is; by default this process's user's. */
+  readonly uid?: number;
 }
 
 export async function makeUploadLaptop(
@@ -44,6 +46,7 @@ export async function makeUploadLaptop(
 ): Promise<UploadLaptop> {
   const store = options.store ?? (await makeStore());
   const home = await fixture.home({
+    ...(options.uid === undefined ? {} : { uid: options.uid }),
     env: {
       NIX_REMOTE: store.env["NIX_REMOTE"],
       NIX_CONF_DIR: store.env["NIX_CONF_DIR"],
