@@ -118,9 +118,11 @@ function blockLines({ state, cells, notes }: CacheText, width: number, paint: Pa
 }
 
 function uploadLines({ uploads }: StatusReport, width: number): string[] {
-  const { waiting, uploaded, failed } = uploads;
-  if (waiting + uploaded + failed === 0) return [];
-  return ["", ...wrapped("", `Uploads: ${waiting} waiting, ${uploaded} done, ${failed} failed`, width)];
+  const { waiting, uploaded, failed, skipped } = uploads;
+  if (waiting + uploaded + failed + skipped === 0) return [];
+  const unwanted = skipped === 0 ? "" : `, ${skipped} skipped`;
+  const text = `Uploads: ${waiting} waiting, ${uploaded} done, ${failed} failed${unwanted}`;
+  return ["", ...wrapped("", text, width)];
 }
 
 function warningLines(warnings: readonly Warning[], width: number, paint: Paint): string[] {

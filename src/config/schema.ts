@@ -2,6 +2,7 @@
 // The documentation's tables and every error message come from here.
 
 import { z } from "zod";
+import { parseSize } from "./size.js";
 
 // Every leaf carries, as its error text, what it expects in words: that is what a message about a wrong value
 // quotes and what the documentation shows.
@@ -31,6 +32,20 @@ const priorityWords = "a whole number from 0 to 1000";
 
 /** Given to `ssh -G`, where a leading "-" would be an option. */
 const argument = /^[^\s-]\S*$/;
+
+const patternsWords = 'a list of patterns for names such as "*-source"';
+const patterns = z
+  .array(z.string(patternsWords).regex(/^[0-9a-zA-Z+\-._?=*]{1,211}$/, patternsWords), patternsWords)
+  .default([]);
+
+const sizeWords = 'a size such as "500M" or "2G"';
+const size = z
+  .string(sizeWords)
+  .refine((text) => parseSize(text) !== null, sizeWords)
+  .transform((text) => parseSize(text) ?? 0);
+
+const cacheUrl = /^https?:\/\/[^\s/?#@]+[^\s?#@]*$/;
+const urlsWords = 'a list of URLs such as "https://cache.nixos.org"';
 
 function pattern(regex: RegExp, words: string): z.ZodString {
   return z.string(words).regex(regex, words);
@@ -130,6 +145,31 @@ export const configSchema = z.strictObject({
         .optional()
         .describe(
           "Secret key file that uploads are signed with, as `nix key generate-secret` makes it; only needed where you are none of the machine's trusted users.",
+        ),
+      only: patterns.describe(
+        "Upload only what has a name that fits one of these, such as `hello-*`; `*` is any characters, `?` one.",
+      ),
+      skip: patterns.describe("Do not upload what has a name that fits one of these, such as `*-source`."),
+      "max-size": size
+        .optional()
+        .describe("Do not upload a path whose NAR is larger, unless something that is uploaded needs it."),
+      "skip-available-in": z
+        .array(z.string(urlsWords), urlsWords)
+        // As a whole: a message about one would quote it, and with it a password that does not belong there.
+        .refine((urls) => urls.every((url) => cacheUrl.test(url)), urlsWords)
+        .default([])
+        .describe(
+          "Do not upload what one of these binary caches has, such as `https://cache.nixos.org`; one that can not be asked has nothing.",
+        ),
+      derivations: z
+        .boolean("true or false")
+        .default(false)
+        .describe("Send the derivations (`.drv`) along, with all that they are made of."),
+      "substitute-on-destination": z
+        .boolean("true or false")
+        .default(false)
+        .describe(
+          "Have the machine fetch from its own substituters what was fetched here and is needed there; what these lack is sent.",
         ),
       "on-metered": z
         .boolean("true or false")

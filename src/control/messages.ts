@@ -67,6 +67,8 @@ export interface UploadsStatus {
   uploaded: number;
   /** Paths that wait for nothing but a person: see `queue list`. */
   failed: number;
+  /** Paths that were built since the daemon's start and that the configuration does not want. */
+  skipped: number;
   /** By cache, those that are uploaded to. */
   targets: Record<string, UploadTargetStatus>;
 }

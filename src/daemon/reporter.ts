@@ -28,7 +28,7 @@ export interface ReporterDeps {
   readonly pid: number;
 }
 
-const noUploads = { waiting: 0, uploaded: 0, failed: 0, targets: {} };
+const noUploads = { waiting: 0, uploaded: 0, failed: 0, skipped: 0, targets: {} };
 
 export function createReporter(deps: ReporterDeps): () => StatusReport {
   const { config, controller, gateway } = deps;

@@ -6,6 +6,8 @@ import type { Config } from "../config/schema.js";
 import type { Dirs } from "../config/dirs.js";
 import { storeDir } from "../protocol/store-path.js";
 import type { NixTools } from "../uploads/nix-tools.js";
+import { createPublicCaches } from "../uploads/public-caches.js";
+import { createSieve, type Sieve } from "../uploads/sieve.js";
 import type { Spool } from "../uploads/spool.js";
 import { watchStore } from "../uploads/store-watch.js";
 
@@ -20,6 +22,14 @@ export interface UploadSourcesOptions {
   readonly onNew: () => void;
   /** Raises or (null) clears a warning. */
   readonly warn: (code: string, cache: string | null, problem: unknown) => void;
+}
+
+/** What the configuration does not want among what comes in by itself. */
+export function uploadSieve({ uploads }: Config, nix: NixTools, log: Logger): Sieve {
+  const { only, skip, "max-size": maxSize = null, "skip-available-in": caches } = uploads;
+  const urls = caches.map((url) => url.replace(/\/+$/, ""));
+  const available = createPublicCaches({ urls, log });
+  return createSieve({ only, skip, maxSize }, { infos: (paths) => nix.infos(paths), available, log });
 }
 
 /** Fills the spool until it is closed. */

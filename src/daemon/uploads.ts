@@ -18,7 +18,7 @@ import { createUploader, type Uploader } from "../uploads/uploader.js";
 import { askValidPaths } from "../upstream/valid-paths.js";
 import { delay } from "../util/abort.js";
 import { TetherError, messageOf } from "../util/errors.js";
-import { followSources } from "./upload-sources.js";
+import { followSources, uploadSieve } from "./upload-sources.js";
 
 /** What a cache's effects do with its uploads. */
 export interface LinkUploads {
@@ -62,15 +62,16 @@ export async function openUploads(options: UploadsOptions): Promise<Uploads | nu
   const { config, dirs, env, log, warn } = options;
   const { to, "signing-key": keyFile = null } = config.uploads;
   if (to.length === 0) return null;
+  const nix = createNixTools(env);
   const roots = createGcRoots({ folder: path.join(dirs.spoolDir, "roots"), env });
   const spool = await openSpool({
     dir: dirs.spoolDir,
     log,
     targets: to,
     roots,
+    sieve: uploadSieve(config, nix, log),
     warn: (code, problem) => warn(code, null, problem),
   });
-  const nix = createNixTools(env);
   const uploaders = new Map(
     to.map((name): [string, Uploader] => {
       const uploader = createUploader({
@@ -80,6 +81,8 @@ export async function openUploads(options: UploadsOptions): Promise<Uploads | nu
         env,
         stage: path.join(dirs.spoolDir, `stage-${name}`),
         keyFile,
+        derivations: config.uploads.derivations,
+        substitute: config.uploads["substitute-on-destination"],
         log,
         warn: (code, text) => warn(code, name, text),
       });
@@ -107,6 +110,7 @@ export async function openUploads(options: UploadsOptions): Promise<Uploads | nu
               askValidPaths(() => link.openDaemon(), paths, signal).catch((error: unknown) => {
                 throw unanswered(cache, error);
               }),
+            fetch: (paths, signal) => askValidPaths(() => link.openDaemon(), paths, signal, { fetch: true }),
           }),
         stop: () => uploader.stop(),
       };
@@ -172,7 +176,13 @@ function uploadsStatus(spool: Spool, sizes: Sizes, uploaders: ReadonlyMap<string
     return [name, { ...spool.counts(name), ...progress, left }] as const;
   });
   const uploaded = targets.reduce((sum, [, target]) => sum + target.uploaded, 0);
-  return { waiting, uploaded, failed: setAside, targets: Object.fromEntries(targets) };
+  return {
+    waiting,
+    uploaded,
+    failed: setAside,
+    skipped: spool.skipped(),
+    targets: Object.fromEntries(targets),
+  };
 }
 
 function queueItem(entry: Entry, size: number | null, uploaders: ReadonlyMap<string, Uploader>): QueueItem {

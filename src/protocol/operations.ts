@@ -58,12 +58,15 @@ export function queryAllValidPaths(): Operation<string[]> {
   };
 }
 
-/** Those of the paths that are valid; the daemon is told not to look at its own substituters. */
-export function queryValidPaths(paths: readonly string[]): Operation<string[]> {
+/**
+ * Those of the paths that are valid. `substitute`: after the daemon has fetched from its own substituters what these have;
+ * below 1.27 it never does.
+ */
+export function queryValidPaths(paths: readonly string[], substitute = false): Operation<string[]> {
   return {
     request: (protocol) => {
-      const substitute = atLeast(protocol, 27) ? encodeU64(0) : Buffer.alloc(0);
-      return asking(opcode.queryValidPaths, encodeStringList(paths), substitute);
+      const flag = atLeast(protocol, 27) ? encodeU64(substitute ? 1 : 0) : Buffer.alloc(0);
+      return asking(opcode.queryValidPaths, encodeStringList(paths), flag);
     },
     readReply: (reader) => reader.stringList({ count: paths.length, length: pathLength }),
   };

@@ -10,6 +10,8 @@ export interface CopyOptions {
   readonly from?: string;
   readonly to: string;
   readonly paths: readonly string[];
+  /** That these are derivations, to be copied themselves and not what they build. */
+  readonly derivations?: boolean;
   readonly env: NodeJS.ProcessEnv;
   readonly signal: AbortSignal;
   /** Told of each path when it begins to be copied. */
@@ -32,7 +34,7 @@ const leaveMs = 3_000;
  * after its end.
  */
 export async function nixCopy(options: CopyOptions): Promise<CopyResult> {
-  const { from, to, paths, env, signal, onPath } = options;
+  const { from, to, paths, derivations = false, env, signal, onPath } = options;
   signal.throwIfAborted();
   const args = [
     ...nixCommand,
@@ -43,6 +45,7 @@ export async function nixCopy(options: CopyOptions): Promise<CopyResult> {
     to,
     // A nix-daemon does as it is told here only by whom it trusts, who need no signatures; others it asks for them.
     "--no-check-sigs",
+    ...(derivations ? ["--derivation"] : []),
     ...paths,
   ];
   // A process group of its own, to be ended as a whole.

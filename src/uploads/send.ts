@@ -8,6 +8,9 @@ import { closureWithin, toSign, type LocalInfos } from "./path-infos.js";
 import type { SigningKey } from "./signing-key.js";
 import { makeStage } from "./stage.js";
 
+/** A machine that fetches nothing for so long has no network: it is not asked again, in milliseconds. */
+const vainMs = 3_000;
+
 /** A machine in reach, as an uploader sees it. */
 export interface UploadTarget {
   /** The forward's: copies go through it. */
@@ -16,12 +19,16 @@ export interface UploadTarget {
   wire(): number;
   /** Those of the paths that the machine has. Rejects when it can not be asked. */
   validPaths(paths: readonly string[], signal: AbortSignal): Promise<Set<string>>;
+  /** The same, after the machine was told to fetch the others from its own substituters. */
+  fetch(paths: readonly string[], signal: AbortSignal): Promise<Set<string>>;
 }
 
 /** What is remembered while a target is in reach. */
 export interface Way {
   /** Whether the local nix-daemon lets us sign in its store; null until it was asked. */
   signsInStore: boolean | null;
+  /** Whether the machine is told to fetch by itself what others have. */
+  fetches: boolean;
 }
 
 export interface SendOptions {
@@ -31,6 +38,8 @@ export interface SendOptions {
   /** A folder of this target's own, for `makeStage`. */
   readonly stage: string;
   readonly key: SigningKey | null;
+  /** By path: its derivation, where that is to be sent as well. */
+  readonly derivers: ReadonlyMap<string, string>;
   readonly way: Way;
   readonly signal: AbortSignal;
   /** Told what is there, as soon as that is known, and what was copied for it. */
@@ -52,22 +61,58 @@ export interface Sent {
 /** Sends `batch`, of which every path is valid here. Rejects where a program or the target can not be asked. */
 export async function send(batch: readonly string[], options: SendOptions): Promise<Sent> {
   const { target, nix, signal, onArrived, onCopy } = options;
-  const closure = await nix.closure(batch, signal);
+  const derivers = await presentDerivers(options);
+  const closure = await nix.closure([...batch, ...derivers.values()], signal);
   const there = await target.validPaths(closure, signal);
-  await onArrived(there, 0);
-  const missing = closure.filter((path) => !there.has(path));
-  const infos = await nix.infos(missing, signal);
-  const wanted = batch.filter((path) => !there.has(path));
-  if (wanted.length === 0) return { failure: null, blamed: [], infos };
-  onCopy(infos);
-  const failure = await copy(wanted, infos, options);
-  const arrived = await target.validPaths(missing, signal);
+  /** With its derivation, where that goes along. */
+  const isThere = (path: string): boolean => there.has(path) && there.has(derivers.get(path) ?? path);
+  const left = (): string[] => batch.filter((path) => !isThere(path));
+  const missing = (): string[] => closure.filter((path) => !there.has(path));
+  await onArrived(new Set(closure.filter(isThere)), 0);
+  const infos = await nix.infos(missing(), signal);
+  if (left().length > 0) for (const path of await fetchedThere(infos, options)) there.add(path);
+  if (left().length === 0) {
+    await onArrived(new Set(closure.filter(isThere)), 0);
+    return { failure: null, blamed: [], infos };
+  }
+  const outputs = left().filter((path) => !there.has(path));
+  const drvs = new Set(left().flatMap((path) => derivers.get(path) ?? []));
+  const wanted = new Map([...infos].filter(([path]) => !there.has(path)));
+  onCopy(wanted);
+  const failure = (await copy(outputs, wanted, options)) ?? (await copyDerivations([...drvs], options));
+  const arrived = await target.validPaths(missing(), signal);
   const bytes = [...arrived].reduce((sum, path) => sum + (infos.get(path)?.size ?? 0), 0);
-  await onArrived(arrived, bytes);
-  const left = wanted.filter((path) => !arrived.has(path));
-  if (left.length === 0) return { failure: null, blamed: [], infos };
+  for (const path of arrived) there.add(path);
+  await onArrived(new Set(closure.filter(isThere)), bytes);
+  if (left().length === 0) return { failure: null, blamed: [], infos };
   const why = failure ?? { code: "copy-failed", text: "nix copy says that they have arrived", path: null };
-  return { failure: why, blamed: blame(why, left, infos), infos };
+  return { failure: why, blamed: blame(why, left(), infos), infos };
+}
+
+/** Those derivations that are still here. */
+async function presentDerivers({ derivers, nix, signal }: SendOptions): Promise<ReadonlyMap<string, string>> {
+  if (derivers.size === 0) return derivers;
+  const gone = new Set(await nix.invalid([...new Set(derivers.values())], signal));
+  return new Map([...derivers].filter(([, drv]) => !gone.has(drv)));
+}
+
+/** Has the machine fetch what was fetched here as well. Resolves to what it has then. */
+async function fetchedThere(infos: LocalInfos, { target, way, signal }: SendOptions): Promise<Set<string>> {
+  const fetched = [...infos].filter(([, info]) => !info.ultimate && info.signatures.length > 0);
+  if (!way.fetches || fetched.length === 0) return new Set();
+  const begun = performance.now();
+  try {
+    const there = await target.fetch(
+      fetched.map(([path]) => path),
+      signal,
+    );
+    if (there.size === 0 && performance.now() - begun > vainMs) way.fetches = false;
+    return there;
+  } catch {
+    signal.throwIfAborted();
+    way.fetches = false;
+    return new Set();
+  }
 }
 
 /** Those that need the path that the failure is about; all of them where it names none. */
@@ -84,6 +129,7 @@ async function copy(
   options: SendOptions,
 ): Promise<CopyFailure | null> {
   const { target, nix, key, way, env, signal, onPath } = options;
+  if (wanted.length === 0) return null;
   const to = `unix://${target.socket}`;
   const unsigned = key === null ? [] : toSign(infos, new Set(wanted), key.name);
   if (key !== null && unsigned.length > 0 && way.signsInStore !== false) {
@@ -99,6 +145,14 @@ async function copy(
   } finally {
     await stage.remove();
   }
+}
+
+/** They and all that they need prove themselves, and so need no signature. */
+async function copyDerivations(drvs: readonly string[], options: SendOptions): Promise<CopyFailure | null> {
+  const { target, env, signal, onPath } = options;
+  if (drvs.length === 0) return null;
+  const to = `unix://${target.socket}`;
+  return tryCopy({ to, paths: drvs, derivations: true, env, signal, onPath });
 }
 
 async function tryCopy(options: CopyOptions): Promise<CopyFailure | null> {

@@ -3,7 +3,7 @@
 
 import type { Logger } from "pino";
 import { createSerial } from "../util/serial.js";
-import { TetherError, messageOf } from "../util/errors.js";
+import type { TetherError } from "../util/errors.js";
 import {
   countEntries,
   fold,
@@ -19,9 +19,11 @@ import {
 } from "./entry.js";
 import { createEntryFiles } from "./entry-files.js";
 import type { GcRoots } from "./gc-roots.js";
-import { readIncoming } from "./incoming.js";
+import { createIntake } from "./intake.js";
 import { createProtection } from "./protection.js";
-import { createMoveAside, makeFolders, orUnwritable, spoolFolders } from "./spool-folders.js";
+import type { Sieve } from "./sieve.js";
+import { createMoveAside, makeFolders, spoolFolders } from "./spool-folders.js";
+import { asTrouble, noTargets, notUploadable, type SpoolTrouble } from "./spool-troubles.js";
 import { watchFolder } from "./watch-folder.js";
 
 export interface SpoolOptions {
@@ -31,13 +33,12 @@ export interface SpoolOptions {
   /** The names of the caches that new paths are for; with none, nothing is taken in. */
   readonly targets: readonly string[];
   readonly roots: GcRoots;
+  /** What comes in by itself goes through it. */
+  readonly sieve?: Sieve;
   /** Told of what goes wrong without a caller to tell, by code, and of its end by null. */
   readonly warn: (code: SpoolTrouble, problem: TetherError | null) => void;
   readonly now?: () => number;
 }
-
-/** `spool-unwritable`: nothing can be written down; `upload-unprotected`: the garbage collector may take what waits. */
-export type SpoolTrouble = "spool-unwritable" | "upload-unprotected";
 
 /** Which paths a command is about. */
 export type Which = readonly string[] | "all";
@@ -52,7 +53,10 @@ export interface Spool {
    * @throws TetherError `spool-unwritable`; what the hook has left stays where it is.
    */
   takeIn(): Promise<Entry[]>;
-  /** Queues what was found to be built here; what is gone already is forgotten. Resolves and rejects as `takeIn`. */
+  /**
+   * Queues what was found to be built here, but for what the sieve holds back; what is gone already is forgotten. Resolves
+   * and rejects as `takeIn`.
+   */
   offer(additions: readonly Addition[]): Promise<Entry[]>;
   /**
    * Takes in now, whenever the hook leaves something, and again where that could not be done; calls `onNew` with what
@@ -83,14 +87,18 @@ export interface Spool {
   drop(which: Which): Promise<number>;
   /** For every target, or for one. */
   counts(target?: string): SpoolCounts;
+  /** How many paths have come in that were not to be queued, since it was opened. */
+  skipped(): number;
 }
 
 /** A file system may have no notification, and a notification may get lost; in milliseconds. */
 const rescanMs = 60_000;
 
+const takesAll: Sieve = () => Promise.resolve(new Set());
+
 /** Resolves also where the folder can not be used for now: that is told to `warn`, and tried again. */
 export async function openSpool(options: SpoolOptions): Promise<Spool> {
-  const { dir, log, targets, roots, warn, now = Date.now } = options;
+  const { dir, log, targets, roots, sieve = takesAll, warn, now = Date.now } = options;
   const folders = spoolFolders(dir);
   const moveAside = createMoveAside(folders.aside, log);
   const files = createEntryFiles(folders.entries, moveAside);
@@ -128,9 +136,11 @@ export async function openSpool(options: SpoolOptions): Promise<Spool> {
     const paths = gone.map(({ path }) => path);
     for (const path of paths) entries.delete(path);
     unprotected(paths);
-    // A root that stays for now is found by the next sweep.
-    await roots.release(paths).catch((error: unknown) => log.debug({ error }, "could not let go of roots"));
+    await letGo(paths);
   };
+  /** A root that stays for now is found by the next sweep. */
+  const letGo = (paths: readonly string[]): Promise<void> =>
+    roots.release(paths).catch((error: unknown) => log.debug({ error }, "could not let go of roots"));
 
   const {
     protect,
@@ -160,34 +170,25 @@ export async function openSpool(options: SpoolOptions): Promise<Spool> {
     return fresh;
   };
 
-  const absorb = async (): Promise<Entry[]> => {
-    const fresh: Entry[] = [];
-    if (targets.length === 0) return fresh;
-    await makeFolders(folders);
-    let more: boolean;
-    do {
-      const batch = await orUnwritable(dir, () => readIncoming(folders.incoming, moveAside));
-      fresh.push(...(await enter(batch.additions)));
-      await orUnwritable(dir, batch.done);
-      ({ more } = batch);
-    } while (more);
-    return fresh;
-  };
-
-  const takeIn = async (): Promise<Entry[]> => {
-    const fresh = await inTurn(absorb);
-    await protect();
-    return select(fresh.map(({ path }) => path));
-  };
-
-  const offer = async (additions: readonly Addition[]): Promise<Entry[]> => {
+  const intake = createIntake({
+    folders,
+    moveAside,
+    sieve,
+    log,
+    isQueued: (path) => entries.has(path),
+    enter: (additions) => inTurn(() => enter(additions)),
+    release: (paths) => inTurn(() => letGo(paths.filter((path) => !entries.has(path)))),
+  });
+  const comeIn = async (how: () => Promise<Entry[]>): Promise<string[]> => {
     if (targets.length === 0) return [];
-    const fresh = await inTurn(async () => {
-      await makeFolders(folders);
-      return enter(additions);
-    });
+    await inTurn(() => makeFolders(folders));
+    const fresh = await how();
     await protect();
-    const paths = fresh.map(({ path }) => path);
+    return fresh.map(({ path }) => path);
+  };
+  const takeIn = async (): Promise<Entry[]> => select(await comeIn(intake.takeIn));
+  const offer = async (additions: readonly Addition[]): Promise<Entry[]> => {
+    const paths = await comeIn(() => intake.admit(additions));
     await inTurn(() => forget(select(paths).filter(isGone)));
     return select(paths);
   };
@@ -261,6 +262,7 @@ export async function openSpool(options: SpoolOptions): Promise<Spool> {
         return chosen.length;
       }),
     counts: (target) => countEntries([...entries.values()], target),
+    skipped: intake.skipped,
   };
 }
 
@@ -272,22 +274,4 @@ function warnOfStrangers(entries: readonly Entry[], targets: readonly string[], 
     const paths = entries.filter((entry) => name in entry.targets).length;
     log.warn({ paths, target: name }, "paths wait for a cache that nothing is uploaded to any more");
   }
-}
-
-function notUploadable(path: string): TetherError {
-  return new TetherError("not-uploadable", `${path} is no store path that can be uploaded`, {
-    remedy:
-      "Give what was built: /nix/store/<hash>-<name>, without anything below it, and no derivation (.drv).",
-  });
-}
-
-function noTargets(): TetherError {
-  return new TetherError("no-targets", "there is no cache to upload to", {
-    remedy: 'Name one in the configuration:\n[uploads]\nto = ["pi"]',
-  });
-}
-
-function asTrouble(code: SpoolTrouble, error: unknown): TetherError {
-  if (error instanceof TetherError) return error;
-  return new TetherError(code, messageOf(error), { cause: error });
 }

@@ -40,6 +40,10 @@ export interface UploaderOptions {
   /** A folder of its own, which need not exist. */
   readonly stage: string;
   readonly keyFile: string | null;
+  /** Whether the derivations of what is sent go along. */
+  readonly derivations: boolean;
+  /** Whether the target is told to fetch by itself what was fetched here. */
+  readonly substitute: boolean;
   readonly log: Logger;
   /** Raises or (null) clears a warning. */
   readonly warn: (code: UploadTrouble, text: string | null) => void;
@@ -169,6 +173,11 @@ export function createUploader(options: UploaderOptions): Uploader {
     }
   };
 
+  const deriversOf = (batch: readonly string[]): Map<string, string> => {
+    const chosen = options.derivations ? spool.list().filter(({ path }) => batch.includes(path)) : [];
+    return new Map(chosen.flatMap(({ path, deriver }) => (deriver === null ? [] : [[path, deriver]])));
+  };
+
   /** Null where it was stopped, or something was gone before it began. */
   const sendBatch = async (
     session: Session,
@@ -195,6 +204,7 @@ export function createUploader(options: UploaderOptions): Uploader {
         nix,
         env,
         key,
+        derivers: deriversOf(batch),
         stage: options.stage,
         onArrived: (paths, size) => onArrived(session, paths, size),
         onCopy: (infos) => progress.begins(sizesOf(infos), () => target.wire()),
@@ -240,7 +250,7 @@ export function createUploader(options: UploaderOptions): Uploader {
     start: (target) => {
       if (running !== null) return;
       const abort = new AbortController();
-      const way: Way = { signsInStore: null };
+      const way: Way = { signsInStore: null, fetches: options.substitute };
       const forgiven = forgive(spool.list(), name);
       const { signal } = abort;
       const session = { target, signal, way, forgiven, tries: new Map<string, number>() };

@@ -11,11 +11,18 @@ const chunk = 2_000;
 /** For the connection, and for the answer to each question, in milliseconds; the link may be busy. */
 const deadlineMs = 30_000;
 
-/** Those of the paths that it has. Rejects with code `timeout`, the signal's reason, or an error of the protocol. */
+/** For an answer that comes after the daemon has fetched what it can, in milliseconds. */
+const fetchMs = 15 * 60_000;
+
+/**
+ * Those of the paths that it has; with `fetch`, after it was told to fetch the others from its own substituters. Rejects with
+ * code `timeout`, the signal's reason, or an error of the protocol.
+ */
 export async function askValidPaths(
   openDaemon: () => Promise<Duplex>,
   paths: readonly string[],
   signal: AbortSignal,
+  { fetch } = { fetch: false },
 ): Promise<Set<string>> {
   const valid = new Set<string>();
   if (paths.length === 0) return valid;
@@ -25,9 +32,9 @@ export async function askValidPaths(
   signal.addEventListener("abort", onAbort, { once: true });
   try {
     for (let start = 0; start < paths.length; start += chunk) {
-      const answer = client.ask(queryValidPaths(paths.slice(start, start + chunk)));
-      for (const path of await withDeadline(answer, deadlineMs, "asking which paths are there"))
-        valid.add(path);
+      const answer = client.ask(queryValidPaths(paths.slice(start, start + chunk), fetch));
+      const ms = fetch ? fetchMs : deadlineMs;
+      for (const path of await withDeadline(answer, ms, "asking which paths are there")) valid.add(path);
     }
     return valid;
   } finally {

@@ -21,7 +21,7 @@ const pi: UploadTargetStatus = {
 const status = (target: UploadTargetStatus) =>
   statusReport(
     { pi: cacheStatus("pi") },
-    { uploads: { waiting: 2, uploaded: 0, failed: 1, targets: { pi: target } } },
+    { uploads: { waiting: 2, uploaded: 0, failed: 1, skipped: 0, targets: { pi: target } } },
   );
 
 function item(name: string, target: Partial<QueueItem["targets"][number]> = {}): QueueItem {

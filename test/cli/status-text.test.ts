@@ -35,7 +35,7 @@ const full = statusReport(
     shed: brokenStatus("shed", "paused by you", { state: "paused", host: "shed.local", retryAt: null }),
   },
   {
-    uploads: { waiting: 2, uploaded: 5, failed: 0, targets: {} },
+    uploads: { waiting: 2, uploaded: 5, failed: 0, skipped: 0, targets: {} },
     warnings: [
       {
         code: "host-key-unknown",

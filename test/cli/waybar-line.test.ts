@@ -38,6 +38,7 @@ describe("the line for a bar", () => {
           waiting: 2,
           uploaded: 0,
           failed: 0,
+          skipped: 0,
           targets: {
             pi: {
               waiting: 2,

@@ -36,7 +36,17 @@ describe("a good configuration", () => {
           trusted: false,
         },
       },
-      uploads: { to: [], source: "hook", "on-metered": false, "battery-level": 30 },
+      uploads: {
+        to: [],
+        source: "hook",
+        only: [],
+        skip: [],
+        "skip-available-in": [],
+        derivations: false,
+        "substitute-on-destination": false,
+        "on-metered": false,
+        "battery-level": 30,
+      },
     });
   });
 
@@ -187,6 +197,36 @@ describe("uploads", () => {
       'FILE: uploads.to: no cache is named "pi"; there are: none',
     );
     expect(await complaint(`${pi}to = "pi"`)).toContain('uploads.to: found "pi", expected a list');
+  });
+
+  test("are kept back by name, size and what others have", async () => {
+    const filters = [
+      'only = ["hello-*"]',
+      'skip = ["*-source", "x?"]',
+      'max-size = "1.5G"',
+      'skip-available-in = ["https://cache.nixos.org/"]',
+    ].join("\n");
+    expect((await load(`${pi}to = ["pi"]\n${filters}`)).uploads).toMatchObject({
+      only: ["hello-*"],
+      skip: ["*-source", "x?"],
+      "max-size": 1.5 * 1024 ** 3,
+      "skip-available-in": ["https://cache.nixos.org/"],
+    });
+    for (const [line, says] of [
+      ['skip = ["a/b"]', 'skip[0]: found "a/b", expected a list of patterns for names'],
+      ['max-size = "2 GB"', 'max-size: found "2 GB", expected a size such as'],
+      [
+        'skip-available-in = ["cache.nixos.org"]',
+        'expected a list of URLs such as "https://cache.nixos.org"',
+      ],
+      [
+        'skip-available-in = ["https://me:secret@cache"]',
+        "skip-available-in: found a list, expected a list of",
+      ],
+      ['source = "both"', 'source: found "both", expected "hook" or "watch"'],
+    ] as const) {
+      expect(await complaint(`${pi}${line}`)).toContain(says);
+    }
   });
 
   test("are signed with a key that is there and that nobody else can read", async () => {

@@ -57,7 +57,7 @@ const report = (state: CacheState) =>
     caches: new Map([["pi", facts(state)]]),
     overridePath: "/home/ada/.config/nix/nix-tether.conf",
     listed: state.name === "online" ? ["pi"] : [],
-    uploads: { waiting: 0, uploaded: 0, failed: 0, targets: {} },
+    uploads: { waiting: 0, uploaded: 0, failed: 0, skipped: 0, targets: {} },
     warnings: [],
   });
 
@@ -91,7 +91,7 @@ describe("status --json, version 1", () => {
         },
       },
       override: { path: "/home/ada/.config/nix/nix-tether.conf", listed: ["pi"] },
-      uploads: { waiting: 0, uploaded: 0, failed: 0, targets: {} },
+      uploads: { waiting: 0, uploaded: 0, failed: 0, skipped: 0, targets: {} },
       warnings: [],
     });
   });

@@ -145,7 +145,7 @@ describe("with one cache in reach and one that is not", () => {
         },
       },
       override: { path: home.overrideFile, listed: ["pi"] },
-      uploads: { waiting: 0, uploaded: 0, failed: 0, targets: {} },
+      uploads: { waiting: 0, uploaded: 0, failed: 0, skipped: 0, targets: {} },
       warnings: [],
     });
   });

@@ -17,6 +17,7 @@ const report = statusReport(
       waiting: 5,
       uploaded: 6,
       failed: 7,
+      skipped: 0,
       targets: {
         pi: {
           waiting: 5,

@@ -65,7 +65,7 @@ export function statusReport(
     since: "2026-11-22T07:00:00.000Z",
     caches,
     override: { path: "/home/alice/.config/nix/nix-tether.conf", listed },
-    uploads: { waiting: 0, uploaded: 0, failed: 0, targets: {} },
+    uploads: { waiting: 0, uploaded: 0, failed: 0, skipped: 0, targets: {} },
     warnings: [],
     ...changes,
   };

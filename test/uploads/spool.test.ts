@@ -15,7 +15,8 @@ import {
 import path from "node:path";
 import { beforeEach, describe, expect, test } from "vitest";
 import { entryFileName, type Entry, type TargetProgress } from "../../src/uploads/entry.js";
-import { openSpool, type Spool, type SpoolTrouble } from "../../src/uploads/spool.js";
+import { openSpool, type Spool } from "../../src/uploads/spool.js";
+import type { SpoolTrouble } from "../../src/uploads/spool-troubles.js";
 import { TetherError } from "../../src/util/errors.js";
 import { eventually } from "../support/eventually.js";
 import { createLinkRoots, type LinkRoots } from "../support/link-roots.js";
@@ -364,5 +365,52 @@ describe("watching", () => {
     expect(troubles.get("spool-unwritable")).toBeNull();
     expect(existsSync(path.join(dir, "entries", entryFileName(a)))).toBe(true);
     await watch.close();
+  });
+});
+
+describe("what the configuration does not want", () => {
+  let asked: string[][];
+  const openWith = (unwanted: readonly string[]): Promise<Spool> => {
+    asked = [];
+    return openSpool({
+      dir,
+      log: silentLog,
+      targets: ["pi"],
+      roots,
+      sieve: async (given) => {
+        asked.push([...given]);
+        return new Set(given.filter((one) => unwanted.includes(one)));
+      },
+      warn: (code, problem) => void troubles.set(code, problem),
+    });
+  };
+  const linkOf = (one: string): string => path.join(dir, "roots", path.basename(one));
+
+  test("is not queued, and let go", async () => {
+    const spool = await openWith([a]);
+    leaveIncoming(dir, [a, b]);
+    for (const one of [a, b]) symlinkSync(one, linkOf(one));
+    expect(paths(await spool.takeIn())).toEqual([b]);
+    expect(paths(spool.list())).toEqual([b]);
+    expect([ls("incoming"), await roots.held()]).toEqual([[], [b]]);
+    expect(
+      paths(
+        await spool.offer([
+          { path: a, deriver: null, since: 1 },
+          { path: c, deriver: null, since: 1 },
+        ]),
+      ),
+    ).toEqual([c]);
+    expect(spool.skipped()).toBe(2);
+  });
+
+  test("is queued by hand all the same, and stays when it comes in by itself", async () => {
+    const spool = await openWith([a]);
+    expect(paths(await spool.add([a]))).toEqual([a]);
+    leaveIncoming(dir, [a]);
+    await spool.takeIn();
+    expect(paths(spool.list())).toEqual([a]);
+    expect(await roots.held()).toEqual([a]);
+    expect([asked.flat(), spool.skipped()]).toEqual([[], 0]);
   });
 });
