@@ -52,6 +52,12 @@ function askAtTerminal(question: string): Promise<string | null> {
   });
 }
 
+/** Whether the locale's characters are more than ASCII. */
+export function isUnicode(env: NodeJS.ProcessEnv): boolean {
+  const locale = [env["LC_ALL"], env["LC_CTYPE"], env["LANG"]].find((one) => one !== undefined && one !== "");
+  return /utf-?8/i.test(locale ?? "");
+}
+
 /** How to write for this output: colours and a width only for a person's terminal, so that pipes get stable text. */
 export function appearance(context: CliContext): { colour: boolean; width: number } {
   const { env, stdout } = context;

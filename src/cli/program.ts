@@ -94,6 +94,16 @@ function program(
         ),
     )
     .command(
+      "doctor [cache]",
+      "Look at everything that must be right for a cache to be used, and say what to do about what is not",
+      (command) =>
+        withCache(command)
+          .option("json", { type: "boolean", describe: "The results as JSON" })
+          .option("config", { type: "string", requiresArg: true, describe: "Another configuration file" })
+          .epilogue("Exit codes: 0 all is well, 1 something must be mended."),
+      (args) => ends(import("./doctor.js").then(({ doctor }) => doctor(context, args))),
+    )
+    .command(
       "trust <cache>",
       "Show the host key of a cache's machine, and make it known if you say that it is the right one",
       (command) =>

@@ -31,7 +31,7 @@ const wiping: ReadonlySet<string> = new Set(["substituters", "binary-caches"]);
 const maxBytes = 1024 * 1024;
 
 /** Nix itself has no limit and would never end; nobody nests this deep on purpose. */
-const maxDepth = 16;
+export const maxIncludeDepth = 16;
 
 interface Setting {
   readonly name: string;
@@ -44,7 +44,7 @@ export function findInclude(dirs: Pick<ConfigPaths, "overrideFile">, env: NodeJS
   const override = realpath(dirs.overrideFile);
   const settings: Setting[] = [];
   const walk = (text: string, file: string, depth: number): void => {
-    for (const { words, lineNumber } of linesOf(text)) {
+    for (const { words, lineNumber } of confLines(text)) {
       const [name = "", second = ""] = words;
       if (name !== "include" && name !== "!include") {
         settings.push({ name, file, lineNumber });
@@ -53,7 +53,7 @@ export function findInclude(dirs: Pick<ConfigPaths, "overrideFile">, env: NodeJS
       const included = path.resolve(path.dirname(file), second);
       if (included === dirs.overrideFile || realpath(included) === override) {
         settings.push({ name: includeMark, file, lineNumber });
-      } else if (depth < maxDepth) {
+      } else if (depth < maxIncludeDepth) {
         walk(readConf(included), included, depth + 1);
       }
     }
@@ -107,7 +107,8 @@ function userConfFiles(env: NodeJS.ProcessEnv): string[] {
   return [xdgConfigHome(env), ...xdgConfigDirs(env)].map((dir) => path.join(dir, "nix/nix.conf"));
 }
 
-function linesOf(text: string): { words: string[]; lineNumber: number }[] {
+/** Those that set something, with the line's number. */
+export function confLines(text: string): { words: string[]; lineNumber: number }[] {
   return text
     .split("\n")
     .map((line, index) => ({
@@ -120,7 +121,8 @@ function linesOf(text: string): { words: string[]; lineNumber: number }[] {
     .filter(({ words }) => words.length >= 2);
 }
 
-function readConf(file: string): string {
+/** The text of a nix.conf; empty where there is none to be read. */
+export function readConf(file: string): string {
   try {
     const info = statSync(file);
     return info.isFile() && info.size <= maxBytes ? readFileSync(file, "utf8") : "";

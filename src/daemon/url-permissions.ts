@@ -111,7 +111,7 @@ export function createUrlPermissions(deps: UrlPermissionsDeps): UrlPermissions {
 }
 
 /** What root has to do so that Nix takes these URLs too, to the letter. */
-function adviceForRoot(ring: readonly string[], missing: ReadonlySet<number>): string {
+export function adviceForRoot(ring: readonly string[], missing: ReadonlySet<number>): string {
   const every = missing.size === ring.length;
   const numbers = [...missing].join(" ");
   const url = (number: string): string => (ring[0] ?? "").replace("/0?", `/${number}?`);

@@ -9,7 +9,7 @@ import { gatherIdentities, type Identities } from "../link/identities.js";
 import { askForHostKeys, type ShownKeys } from "../link/shown-keys.js";
 import { readSshSettings, type LinkConfig, type SshSettings } from "../link/ssh-config.js";
 import { connectLink, type Login } from "../link/ssh-link.js";
-import type { Discovery, LookupResult } from "../sources/discovery.js";
+import type { Discovery, LookupResult, LookupTarget } from "../sources/discovery.js";
 import { handshakeDaemon } from "../upstream/handshake-daemon.js";
 import { TetherError } from "../util/errors.js";
 import { once, type Once } from "./once.js";
@@ -46,6 +46,17 @@ export interface Machine {
   close(): void;
 }
 
+/** What to do where nobody answers to a name. */
+function searchAdvice(how: LookupResult["how"], { host, service }: LookupTarget): string {
+  if (how === "resolver")
+    return "Correct it, or give it an address as HostName in ~/.ssh/config or in /etc/hosts.";
+  const see = how === "service" ? `avahi-browse -rt ${service}` : `avahi-resolve -4 -n ${host}`;
+  return (
+    "Switch the machine on and join its network. If it is there: some access points keep multicast back " +
+    `(\`${see}\` shows it); an address or another name as host works too.`
+  );
+}
+
 export function createMachine(name: string, config: CacheConfig, deps: MachineDeps): Machine {
   const { env, log } = deps;
   const linkConfig = toLinkConfig(name, config);
@@ -53,7 +64,11 @@ export function createMachine(name: string, config: CacheConfig, deps: MachineDe
   const located = once(async (signal) => {
     const target = lookupTarget(config, (await settings(signal)).hostname);
     const result = await deps.discovery.lookup(target, signal, { thorough: true });
-    if (result.endpoints.length === 0) throw new TetherError("absent", absence(target, result));
+    if (result.endpoints.length === 0) {
+      throw new TetherError("absent", absence(target, result), {
+        remedy: searchAdvice(result.how, target),
+      });
+    }
     return result;
   });
   const keys = once(async (signal) =>

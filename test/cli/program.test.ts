@@ -287,6 +287,7 @@ describe("the command line", () => {
     expect([...out.matchAll(/^ {2}nix-tether (\w+)/gm)].map(([, name]) => name)).toEqual([
       "run",
       "status",
+      "doctor",
       "trust",
       "unlist",
       "pause",

@@ -1,16 +1,8 @@
 import { describe, expect, it } from "vitest";
-import { matchesTrusted, opensStoreItself, storeOf, trustedUsers } from "../../src/daemon/local-nix.js";
+import { matchesTrusted, opensStoreItself } from "../../src/daemon/local-nix.js";
 import { temporaryFolder } from "../support/temp-folder.js";
 
 describe("trusted users", () => {
-  it("are read from nix's own account of its settings", () => {
-    expect(trustedUsers('{"trusted-users":{"value":["root","@wheel"],"description":"…"}}')).toEqual([
-      "root",
-      "@wheel",
-    ]);
-    expect(trustedUsers("{}")).toEqual([]);
-  });
-
   it("match by name, by group and by *", () => {
     expect(matchesTrusted(["root", "ada"], "ada", ["users"])).toBe(true);
     expect(matchesTrusted(["root", "@wheel"], "ada", ["users", "wheel"])).toBe(true);
@@ -20,11 +12,6 @@ describe("trusted users", () => {
 });
 
 describe("a store that Nix opens itself", () => {
-  it("is read from its settings", () => {
-    expect(storeOf('{"store":{"value":"daemon"}}')).toBe("daemon");
-    expect(storeOf("{}")).toBe("auto");
-  });
-
   it("is what `auto` means to who may write to Nix's state", () => {
     expect(opensStoreItself("auto", temporaryFolder())).toBe(true);
     expect(opensStoreItself("auto", "/nonexistent")).toBe(false);

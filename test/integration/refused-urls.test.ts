@@ -1,16 +1,14 @@
 // Which URLs real nix-daemons, old and new, refuse to a user without rights, asked by a process of that user.
 
-import { execFile, spawn, type ChildProcess } from "node:child_process";
-import { once } from "node:events";
-import { chmod, chown, mkdir, mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { execFile } from "node:child_process";
+import { chmod, readdir } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
 import { cacheUrl } from "../../src/daemon/override-file.js";
 import { compileProgram, type Program } from "../support/compile.js";
-import { eventually } from "../support/eventually.js";
-import { nixBin, type NixVersion } from "../support/private-nix.js";
+import { makeMultiNix, type MultiNix } from "../support/multi-nix.js";
+import type { NixVersion } from "../support/private-nix.js";
 
 const run = promisify(execFile);
 const nobody = 65_534;
@@ -35,60 +33,26 @@ beforeAll(async () => {
 
 afterAll(() => program.remove());
 
-interface Multi {
+interface Multi extends MultiNix {
   /** What a user without rights is told: see `askRefusedUrls`. */
   refused(variables?: NodeJS.ProcessEnv): Promise<string[] | null>;
-  /** That user's home. */
-  readonly home: string;
-  restart(conf: string): Promise<void>;
-  stop(): Promise<void>;
 }
 
-/** A nix-daemon of root, with a store below a temporary folder, and a user of it. */
 async function makeMulti(version: NixVersion): Promise<Multi> {
-  const dir = await mkdtemp(join(tmpdir(), "nix-tether-multi-"));
-  await chmod(dir, 0o755);
-  for (const name of ["home", "conf", "own"]) await mkdir(join(dir, name));
-  await chown(join(dir, "own"), nobody, nobody);
-  const socket = join(dir, "daemon.sock");
-  const common = { PATH: `${nixBin(version)}${process.env["PATH"]}`, NIX_DAEMON_SOCKET_PATH: socket };
-  let daemon: ChildProcess | null = null;
-
-  const stop = async (): Promise<void> => {
-    if (daemon === null) return;
-    const ended = once(daemon, "exit");
-    daemon.kill("SIGKILL");
-    await ended;
-    await rm(socket, { force: true });
-    daemon = null;
-  };
-  onTestFinished(async () => {
-    await stop();
-    await rm(dir, { recursive: true, force: true });
-  });
+  const multi = await makeMultiNix(version);
+  onTestFinished(() => multi.dispose());
   return {
-    stop,
-    restart: async (conf) => {
-      await stop();
-      await writeFile(join(dir, "conf", "nix.conf"), `build-users-group =\nsubstituters =\n${conf}\n`);
-      const places = { HOME: join(dir, "home"), NIX_CONF_DIR: join(dir, "conf") };
-      const env = { ...common, ...places, NIX_REMOTE: `local?root=${join(dir, "root")}` };
-      daemon = spawn("nix-daemon", [], { env, cwd: dir, stdio: "ignore" });
-      daemon.on("error", () => undefined);
-      await eventually("it listens", async () => (await readdir(dir)).includes("daemon.sock"));
-      await chmod(socket, 0o666);
-    },
+    ...multi,
     refused: async (variables = {}) => {
-      const own = join(dir, "own");
+      const { home } = multi;
       // What the user's own nix.conf claims to trust is nothing to the daemon.
-      const env = { ...common, HOME: own, NIX_CONF_DIR: own, NIX_REMOTE: "daemon" };
+      const env = { ...multi.env, HOME: home, NIX_CONF_DIR: home };
       const claims = { NIX_CONFIG: `trusted-substituters = ${asked.join(" ")}\ntrusted-users = *` };
       const args = ["-e", ask, program.file, JSON.stringify(asked)];
-      const options = { env: { ...env, ...claims, ...variables }, cwd: own, uid: nobody, gid: nobody };
+      const options = { env: { ...env, ...claims, ...variables }, cwd: home, uid: nobody, gid: nobody };
       const { stdout } = await run(process.execPath, args, options);
       return JSON.parse(stdout) as string[] | null;
     },
-    home: join(dir, "own"),
   };
 }
 

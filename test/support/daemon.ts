@@ -49,6 +49,8 @@ export interface DaemonHome {
   /** Writes config.toml: the gateway's port, and the given tables. */
   configure(caches: string): Promise<void>;
   start(): RunningDaemon;
+  /** Starts a command. */
+  launch(...args: string[]): RunningDaemon;
   /** Runs a command to its end. */
   run(...args: string[]): Promise<Ended>;
   status(): Promise<StatusReport>;
@@ -161,6 +163,7 @@ export async function makeDaemonHome(program: string, options: DaemonHomeOptions
       await own();
     },
     start: () => launch(["run"]),
+    launch: (...args) => launch(args),
     run,
     status,
     cache: async (name) => {
