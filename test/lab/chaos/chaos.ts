@@ -64,7 +64,6 @@ class Run {
   readonly #journal: Journal;
   readonly #quietMs = new Map<Attribute, number>();
   readonly #failures: string[] = [];
-  readonly #ended: Stocked[] = [];
   #upcoming: Promise<Stocked>[] = [];
   #results: Result[] = [];
   #faults = 0;
@@ -191,10 +190,7 @@ class Run {
   async #clearUp(job: Stocked): Promise<void> {
     if (job.kind.attribute !== "big" && job.kind.attribute !== "mixed") return;
     await forget(this.#lab, job);
-    this.#ended.push(job);
-    // What was just fetched is still held by the Pi's daemon.
-    const old = this.#ended.length > workers ? this.#ended.shift() : undefined;
-    if (old !== undefined) await retire(this.#lab, old);
+    await retire(this.#lab, job);
   }
 
   async #makeFaults(): Promise<void> {

@@ -60,7 +60,10 @@ rm -r $PWD`,
   return { ...job, path, closure: closure.join("\n") };
 }
 
-/** Makes room: the big paths of jobs that are over leave the Pi and the second cache. Somebody may still hold them. */
+/**
+ * Makes room: the big paths of jobs that are over leave the Pi and the second cache. They are still held there for who
+ * might ask for them once more, but nobody will.
+ */
 export async function retire(lab: Lab, job: Stocked): Promise<void> {
   const paths = job.closure.split("\n").map((line) => line.split(" ", 1)[0] ?? "");
   const narinfos = paths.map(
@@ -72,6 +75,6 @@ export async function retire(lab: Lab, job: Stocked): Promise<void> {
   [ -e $narinfo ] || continue
   rm -f ${second}/$(sed -n 's/^URL: //p' $narinfo) $narinfo
 done
-NIX_REMOTE=local nix-store --delete ${paths.join(" ")} >/dev/null 2>&1 || true`,
+NIX_REMOTE=local nix-store --delete --ignore-liveness ${paths.join(" ")} >/dev/null 2>&1 || true`,
   );
 }
