@@ -58,11 +58,31 @@ export function isUnicode(env: NodeJS.ProcessEnv): boolean {
   return /utf-?8/i.test(locale ?? "");
 }
 
-/** How to write for this output: colours and a width only for a person's terminal, so that pipes get stable text. */
-export function appearance(context: CliContext): { colour: boolean; width: number } {
+/** How to write for an output. */
+export interface Appearance {
+  readonly colour: boolean;
+  /** Characters in a line; Infinity where lines may be of any length. */
+  readonly width: number;
+  /** In sentences, without tables and drawings: for a screen reader, or a terminal that can do no better. */
+  readonly plain: boolean;
+  /** Whether it can show block characters. */
+  readonly blocks: boolean;
+}
+
+/**
+ * Colours, drawings and a width only for a person's terminal, so that pipes get stable text. `plain` is what the person has
+ * asked for.
+ */
+export function appearance(context: CliContext, { plain = false } = {}): Appearance {
   const { env, stdout } = context;
-  if (stdout.isTTY !== true) return { colour: false, width: Infinity };
+  if (stdout.isTTY !== true) return { colour: false, width: Infinity, plain, blocks: false };
   const wanted = Number(env["COLUMNS"]);
   const width = Number.isInteger(wanted) && wanted > 0 ? wanted : stdout.columns || 80;
-  return { colour: (env["NO_COLOR"] ?? "") === "" && env["TERM"] !== "dumb", width: Math.max(width, 20) };
+  const isDumb = env["TERM"] === "dumb";
+  return {
+    colour: (env["NO_COLOR"] ?? "") === "" && !isDumb && !plain,
+    width: Math.max(width, 20),
+    plain: plain || isDumb,
+    blocks: isUnicode(env),
+  };
 }

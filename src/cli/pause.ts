@@ -2,9 +2,9 @@
 
 import { resolveDirs } from "../config/dirs.js";
 import { askDaemon } from "../control/client.js";
+import { reportOf } from "./ask-status.js";
 import { appearance, type CliContext } from "./context.js";
 import { exitCode } from "./exit.js";
-import { reportOf } from "./status.js";
 import { statusText } from "./status-text.js";
 
 /** Pausing takes the cache down in order, which waits for what is under way. */

@@ -13,6 +13,9 @@ const queueActions = ["list", "retry", "drop"] as const;
 const statusFormats = ["waybar"] as const;
 const shells = ["bash", "zsh", "fish"] as const;
 
+const plain = { type: "boolean", describe: "Sentences, without tables and drawings" } as const;
+const now = { type: "boolean", describe: "Send also on a metered connection or a low battery" } as const;
+
 /** Runs one command line (without the program's name). Resolves to the exit code; never rejects. */
 export async function runProgram(argv: readonly string[], context: CliContext): Promise<number> {
   let code: number | null = null;
@@ -79,9 +82,11 @@ function program(
           .option("json", { type: "boolean", describe: "The whole report as JSON" })
           .option("watch", { type: "boolean", describe: "Go on showing it until interrupted" })
           .option("quiet", { type: "boolean", describe: "Print nothing; the exit code tells" })
+          .option("plain", plain)
           .option("format", { choices: statusFormats, describe: "A line of JSON for a bar; exits with 0" })
-          .conflicts("quiet", ["json", "watch", "format"])
-          .conflicts("format", "json")
+          .conflicts("quiet", ["json", "watch", "format", "plain"])
+          .conflicts("format", ["json", "plain"])
+          .conflicts("plain", "json")
           .epilogue(
             "It exits with 0 when every cache that was asked about is online, 3 when one is not, 4 when no daemon runs. " +
               "The JSON is stable: keys are added, never renamed.",
@@ -140,13 +145,20 @@ function program(
       (command) =>
         withPaths(command)
           .option("wait", { type: "boolean", describe: "Wait until they have arrived" })
+          .option("now", now)
+          .option("plain", plain)
           .epilogue(
             "What they need at run time goes with them. A path that is set aside makes the command fail.",
           ),
       (args) =>
         ends(
           import("./enqueue.js").then(({ enqueue }) =>
-            enqueue(context, { paths: args.paths ?? [], wait: args.wait === true }),
+            enqueue(context, {
+              paths: args.paths ?? [],
+              wait: args.wait === true,
+              now: args.now === true,
+              plain: args.plain === true,
+            }),
           ),
         ),
     )
@@ -157,10 +169,15 @@ function program(
         withPaths(command)
           .positional("action", { choices: queueActions, demandOption: true })
           .option("json", { type: "boolean", describe: "The list as JSON" })
+          .option("plain", plain)
+          .option("now", { ...now, describe: `With retry: ${now.describe.toLowerCase()}` })
+          .conflicts("plain", "json")
           .epilogue("Without paths it is about all of them."),
-      ({ action, paths = [], json }) =>
+      ({ action, paths = [], json = false, plain: isPlain = false, now: isNow = false }) =>
         ends(
-          import("./queue.js").then(({ queue }) => queue(context, { action, paths, json: json === true })),
+          import("./queue.js").then(({ queue }) =>
+            queue(context, { action, paths, json, plain: isPlain, now: isNow }),
+          ),
         ),
     )
     .command(

@@ -2,15 +2,11 @@
 
 import { setTimeout as sleep } from "node:timers/promises";
 import { resolveDirs } from "../config/dirs.js";
-import { askDaemon } from "../control/client.js";
 import { TetherError, messageOf } from "../util/errors.js";
+import { askStatus, chosen } from "./ask-status.js";
 import type { CliContext } from "./context.js";
 import { exitCode } from "./exit.js";
-import { chosen, reportOf } from "./status.js";
 import { waybarLine, waybarTrouble } from "./waybar-line.js";
-
-/** The daemon answers from memory; a loaded machine may still take its time. */
-const timeoutMs = 5_000;
 
 const everyMs = 1_000;
 
@@ -22,7 +18,7 @@ export async function statusWaybar(
   const { controlSocket } = resolveDirs(context.env);
   const line = async (): Promise<string> => {
     try {
-      const report = reportOf(await askDaemon(controlSocket, { command: "status" }, { timeoutMs }));
+      const report = await askStatus(controlSocket);
       return waybarLine(report, chosen(report, args.cache));
     } catch (error) {
       // A mistyped name is the one thing that waiting does not mend.

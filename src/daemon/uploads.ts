@@ -128,7 +128,7 @@ export async function openUploads(options: UploadsOptions): Promise<Uploads | nu
     status: () => uploadsStatus(spool, sizes, uploaders),
     list: async () => {
       await spool.load();
-      await sizes.learn(presentPaths(), { again: true });
+      await sizes.learn(presentPaths());
       return spool.list().map((entry) => queueItem(entry, sizes.of(entry.path), uploaders));
     },
     enqueue: async (paths, { now }) => {

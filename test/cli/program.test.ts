@@ -1,9 +1,10 @@
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
+import { stripVTControlCharacters } from "node:util";
 import { describe, expect, test } from "vitest";
 import type { ControlRequest } from "../../src/control/messages.js";
 import { daemon, shell } from "../support/shell.js";
-import { brokenStatus, cacheStatus, statusReport } from "../support/status-report.js";
+import { brokenStatus, cacheStatus, statusReport, uploadTarget } from "../support/status-report.js";
 
 const online = statusReport({ pi: cacheStatus("pi") });
 const mixed = statusReport({ pi: cacheStatus("pi"), nas: brokenStatus("nas", "no route") });
@@ -20,7 +21,7 @@ describe("status", () => {
       err: "",
       out: `\
 CACHE  STATE    FOR     WHERE              VIA     IN NIX  GIVEN
-pi     online   2 h     192.168.1.20       socket  yes     12 of 40 paths, 34.5 MiB
+pi     online   2 h     192.168.1.20       socket  yes     12 of 40 paths (30 %), 34.5 MiB
 nas    waiting  10 min  raspberrypi.local  -       no      nothing yet
     no route (next try in 40 s)
 `,
@@ -107,6 +108,44 @@ describe("status --watch", () => {
     expect(code).toBe(0);
     expect(out.match(/^CACHE/gm)).toHaveLength(2);
     expect(out.match(/no route/g)).toHaveLength(1);
+  }, 20_000);
+
+  test("on a pipe says nothing of counters that go on by themselves", async () => {
+    const stop = new AbortController();
+    const here = shell({ interrupted: stop.signal });
+    let narBytes = 0;
+    await daemon(here, () => {
+      narBytes += 1_000;
+      if (narBytes > 3_000) stop.abort();
+      const targets = { pi: uploadTarget({ state: "copying", bytes: narBytes, left: 9_000 - narBytes }) };
+      return statusReport(
+        { pi: cacheStatus("pi", { narBytes }) },
+        { uploads: { waiting: 1, uploaded: 0, failed: 0, skipped: 0, targets } },
+      );
+    });
+    const { out } = await here.run("status", "--watch");
+    expect(out.match(/^CACHE/gm)).toHaveLength(1);
+  }, 20_000);
+
+  test("on a terminal shows what goes up and down, but not in plain", async () => {
+    for (const plain of [false, true]) {
+      const stop = new AbortController();
+      const here = shell({ columns: 80, rows: 24, interrupted: stop.signal });
+      here.env["LANG"] = "C.UTF-8";
+      let narBytes = 0;
+      await daemon(here, () => {
+        narBytes += 4_096;
+        if (narBytes > 8_192) stop.abort();
+        return statusReport({ pi: cacheStatus("pi", { narBytes }) });
+      });
+      const { out } = await here.run("status", "--watch", ...(plain ? ["--plain"] : []));
+      if (plain) {
+        expect(out).toMatch(/^pi is online for 2 hours, .* in all\.\n$/);
+        expect(out).toBe(stripVTControlCharacters(out));
+      } else {
+        expect(stripVTControlCharacters(out)).toMatch(/\ndown +█+ +[\d.]+ KiB\/s\nup +▁+ +0 B\/s\n/);
+      }
+    }
   }, 20_000);
 
   test("on a terminal draws over itself, and bears that no daemon runs", async () => {

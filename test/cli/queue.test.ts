@@ -3,21 +3,10 @@ import path from "node:path";
 import { describe, expect, test } from "vitest";
 import type { ControlRequest, QueueItem, UploadTargetStatus } from "../../src/control/messages.js";
 import { daemon, shell, type Shell } from "../support/shell.js";
-import { cacheStatus, statusReport } from "../support/status-report.js";
+import { cacheStatus, statusReport, uploadTarget } from "../support/status-report.js";
 import { storePath } from "../support/store-paths.js";
 
-const pi: UploadTargetStatus = {
-  waiting: 2,
-  setAside: 1,
-  uploaded: 0,
-  bytes: 0,
-  left: 4096,
-  rate: null,
-  state: "resting",
-  reason: null,
-  now: null,
-  going: null,
-};
+const pi = uploadTarget({ waiting: 2, setAside: 1, left: 4096 });
 const status = (target: UploadTargetStatus) =>
   statusReport(
     { pi: cacheStatus("pi") },
@@ -57,7 +46,7 @@ async function withQueue(here: Shell, target: UploadTargetStatus, ...queues: Que
 
 describe("queue", () => {
   const items = [
-    item("going", { state: "copying" }),
+    item("going", { state: "copying", sent: 512 }),
     item("next"),
     item("tried", { tries: 3, code: "target-full", reason: "No space", retryAt: "2026-11-22T10:01:00.000Z" }),
     item("bad", { state: "set-aside", tries: 1, code: "unsigned", reason: "lacks a signature" }),
@@ -70,18 +59,45 @@ describe("queue", () => {
     expect(code).toBe(0);
     expect(out).toBe(`SIZE     FOR  TO  PATH
 2.0 KiB  1 h  pi  ${storePath("going")}
-    pi: on its way
+    pi: on its way, 0.5 of 2.0 KiB
 2.0 KiB  1 h  pi  ${storePath("next")}
     pi: next in turn
 2.0 KiB  1 h  pi  ${storePath("tried")}
     pi: has failed 3 times, next try in 1 min: No space
 2.0 KiB  1 h  pi  ${storePath("bad")}
     pi: set aside: lacks a signature
-4 paths
+4 paths, 8.0 KiB
 `);
     const json = await here.run("queue", "list", "--json");
     expect(JSON.parse(json.out)).toEqual(items);
-    expect((await here.run("queue", "list", storePath("bad"))).out).toContain("1 path\n");
+    expect((await here.run("queue", "list", storePath("bad"))).out).toContain("1 path, 2.0 KiB\n");
+  });
+
+  test("list says once why uploads are held back, and what is sent all the same", async () => {
+    const here = shell();
+    const reason = "on a metered connection; `uploads.on-metered = true` allows it";
+    await withQueue(here, { ...pi, state: "held", reason }, [
+      item("next"),
+      { ...item("asked"), now: true },
+      { ...item("unknown"), size: null },
+    ]);
+    expect((await here.run("queue", "list")).out).toBe(`SIZE     FOR  TO  PATH
+2.0 KiB  1 h  pi  ${storePath("next")}
+    pi: held back
+2.0 KiB  1 h  pi  ${storePath("asked")}
+    pi: next in turn
+-        1 h  pi  ${storePath("unknown")}
+    pi: held back
+3 paths, 4.0 KiB or more
+Uploads to pi are held back: ${reason}
+`);
+    expect((await here.run("queue", "list", "--plain")).out).toBe(`\
+${storePath("next")}, 2.0 KiB, queued 1 hour ago. pi: held back.
+${storePath("asked")}, 2.0 KiB, queued 1 hour ago. pi: next in turn.
+${storePath("unknown")}, of unknown size, queued 1 hour ago. pi: held back.
+3 paths, 4.0 KiB or more
+Uploads to pi are held back: ${reason}
+`);
   });
 
   test("list of a machine that is away, and of nothing", async () => {
@@ -98,15 +114,21 @@ describe("queue", () => {
     const asked = await withQueue(here, pi, []);
     const many = Array.from({ length: 151 }, (_, number) => storePath(String(number)));
     await here.run("queue", "retry");
+    await here.run("queue", "retry", "--now", storePath("a"));
     await here.run("queue", "drop", storePath("a"));
     await here.run("queue", "drop", ...many);
     expect(asked).toEqual([
       { command: "queue-retry", paths: null },
+      { command: "queue-retry", paths: [storePath("a")], now: true },
       { command: "queue-drop", paths: [storePath("a")] },
       { command: "queue-drop", paths: many.slice(0, 150) },
       { command: "queue-drop", paths: many.slice(150) },
     ]);
     expect(await here.run("queue", "burn")).toMatchObject({ code: 2 });
+    expect(await here.run("queue", "drop", "--now")).toMatchObject({
+      code: 2,
+      err: expect.stringContaining("queue drop takes no --now") as string,
+    });
   });
 });
 
@@ -145,11 +167,45 @@ describe("enqueue", () => {
     });
   });
 
+  test("says why nothing goes, and --now asks for it all the same", async () => {
+    const here = shell();
+    const held = { ...pi, state: "held" as const, reason: "on battery with 9 % left" };
+    const asked = await withQueue(here, held, [item("a")], [item("a")], [item("a")], []);
+    const told =
+      "nix-tether: pi is sent nothing: on battery with 9 % left; `enqueue --now` sends it all the same\n";
+    expect(await here.run("enqueue", storePath("a"))).toEqual({ code: 0, out: "queued 1 path\n", err: told });
+    // Once, however long it takes.
+    expect(await here.run("enqueue", "--wait", storePath("a"))).toEqual({
+      code: 0,
+      out: "1 of 1 path uploaded\n",
+      err: told,
+    });
+    await here.run("enqueue", "--now", storePath("a"));
+    expect(asked.at(-1)).toEqual({ command: "enqueue", paths: [storePath("a")], now: true });
+  });
+
+  test("--wait on a terminal that can not draw says lines", async () => {
+    for (const dumb of [true, false]) {
+      const here = shell({ columns: 80 });
+      if (dumb) here.env["TERM"] = "dumb";
+      await withQueue(here, { ...pi, state: "offline" }, [item("a")], []);
+      expect(await here.run("enqueue", "--wait", ...(dumb ? [] : ["--plain"]), storePath("a"))).toEqual({
+        code: 0,
+        out: "1 of 1 path uploaded\n",
+        err: "nix-tether: pi is not in reach\n",
+      });
+    }
+  });
+
   test("--wait shows a bar on a terminal", async () => {
     const here = shell({ columns: 80 });
-    await withQueue(here, { ...pi, state: "copying" }, [item("b")], []);
+    const copying = { ...pi, state: "copying" as const, rate: 512 };
+    await withQueue(here, copying, [item("b", { sent: 1024 })], []);
     const { out } = await here.run("enqueue", "--wait", storePath("a"), storePath("b"));
-    expect(out).toContain(`[${"#".repeat(12)}${" ".repeat(12)}] 1 of 2, pi copying`);
+    expect(out).toContain(
+      `\r[${"#".repeat(12)}${" ".repeat(12)}] 1 of 2 paths, 1.0 of 2.0 KiB, 512 B/s, 2 s left`,
+    );
+    expect(out.endsWith("\r\u001b[K2 of 2 paths uploaded\n")).toBe(true);
   });
 });
 

@@ -2,10 +2,19 @@ import { stripVTControlCharacters } from "node:util";
 import { describe, expect, test } from "vitest";
 import { statusText } from "../../src/cli/status-text.js";
 import type { StatusReport } from "../../src/control/messages.js";
-import { brokenStatus, cacheStatus, reportTime, statusReport } from "../support/status-report.js";
+import {
+  brokenStatus,
+  cacheStatus,
+  reportTime,
+  statusReport,
+  uploadTarget,
+} from "../support/status-report.js";
+import { storePath } from "../support/store-paths.js";
+
+const look = { now: reportTime, width: Infinity, colour: false, plain: false, blocks: true };
 
 function shown(report: StatusReport, width = Infinity, names = Object.keys(report.caches)): string {
-  return statusText(report, names, { now: reportTime, width, colour: false });
+  return statusText(report, names, { ...look, width });
 }
 
 const full = statusReport(
@@ -35,7 +44,26 @@ const full = statusReport(
     shed: brokenStatus("shed", "paused by you", { state: "paused", host: "shed.local", retryAt: null }),
   },
   {
-    uploads: { waiting: 2, uploaded: 5, failed: 0, skipped: 0, targets: {} },
+    uploads: {
+      waiting: 41,
+      uploaded: 5,
+      failed: 0,
+      skipped: 7,
+      targets: {
+        pi: uploadTarget({
+          state: "copying",
+          waiting: 41,
+          uploaded: 5,
+          bytes: 536_870_912,
+          left: 1_288_490_188,
+          rate: 11_744_051,
+          now: storePath("firefox-132.0"),
+          going: { paths: 12, size: 356_515_840, sent: 126_143_693 },
+        }),
+        shed: uploadTarget({ state: "offline", waiting: 3, left: 4096 }),
+        nas: uploadTarget({ state: "offline" }),
+      },
+    },
     warnings: [
       {
         code: "host-key-unknown",
@@ -63,16 +91,18 @@ describe("the table", () => {
   test("shows each cache, why it is not in use, and what to do", () => {
     expect(shown(full)).toBe(`\
 CACHE  STATE       FOR     WHERE                VIA     IN NIX  GIVEN
-pi     online      2 h     192.168.1.20         socket  yes     12 of 40 paths, 34.5 MiB
+pi     online      2 h     192.168.1.20         socket  yes     12 of 40 paths (30 %), 34.5 MiB
+    uploads: copying firefox-132.0, 120.3 of 340.0 MiB, 11.2 MiB/s, 1 min left; 41 paths to go; 5 paths (512.0 MiB) done
 attic  connecting  2 s     attic                -       no      nothing yet
     found, connecting
 nas    waiting     10 min  nas.local            -       no      nothing yet
     the host key of nas.local is not known. Connect once with ssh nas.local and check it. (next try in 40 s)
-old    online      2 h     [fe80::1%eth0]:2222  stdio   yes     1 of 1 path, 512 B
+old    online      2 h     [fe80::1%eth0]:2222  stdio   yes     1 of 1 path (100 %), 512 B
 shed   paused      10 min  shed.local           -       no      nothing yet
     paused by you
+    uploads: 3 paths (4.0 KiB) waiting until it is resumed
 
-Uploads: 2 waiting, 5 done, 0 failed
+7 paths not uploaded, as configured
 
 ! pi: the ssh-agent is locked; run ssh-add -X
 ! the override can not be written
@@ -97,12 +127,54 @@ nas    waiting  10 min  nas.local  -    no      nothing yet
   });
 });
 
+test("a terminal of 80 columns gets a table without what is least missed", () => {
+  const text = shown(statusReport({ pi: cacheStatus("pi") }), 80);
+  expect(text).toBe(`\
+CACHE  STATE   FOR  WHERE         IN NIX  GIVEN
+pi     online  2 h  192.168.1.20  yes     12 of 40 paths (30 %), 34.5 MiB
+`);
+  expect(shown(statusReport({ pi: cacheStatus("pi") }), 81)).toContain("VIA");
+});
+
+describe("the plain form", () => {
+  const plain = (report: StatusReport, width = 40): string =>
+    statusText(report, Object.keys(report.caches), { ...look, width, plain: true });
+
+  test("has a line of sentences for each cache and each warning", () => {
+    expect(plain(full)).toBe(`\
+pi is online for 2 hours, at 192.168.1.20. Nix uses it. It has given 12 of 40 paths that it was asked for, 30 percent, 34.5 MiB in all. Uploads: copying firefox-132.0, 120.3 of 340.0 MiB, 11.2 MiB/s, 1 min left; 41 paths to go; 5 paths (512.0 MiB) done.
+attic is connecting for 2 seconds, at attic. Nix does not use it. It has given nothing yet. Found, connecting.
+nas is waiting for 10 minutes, at nas.local. Nix does not use it. It has given nothing yet. The host key of nas.local is not known. Connect once with ssh nas.local and check it. (next try in 40 s)
+old is online for 2 hours, at [fe80::1%eth0]:2222. Nix uses it. It has given 1 of 1 path that it was asked for, 100 percent, 512 B in all.
+shed is paused for 10 minutes, at shed.local. Nix does not use it. It has given nothing yet. Paused by you. Uploads: 3 paths (4.0 KiB) waiting until it is resumed.
+7 paths not uploaded, as configured.
+Warning: pi: the ssh-agent is locked; run ssh-add -X.
+Warning: the override can not be written.
+`);
+  });
+
+  test("says what root must do, and that there is nothing", () => {
+    const warnings = [{ code: "url-not-allowed", cache: "pi", text: "Root must allow it.", since: "" }];
+    const report = statusReport({ pi: cacheStatus("pi", { listed: false }) }, { warnings });
+    expect(plain(report)).toContain("Nix does not use it: root must allow it. ");
+    expect(plain(statusReport({}))).toBe("No caches are configured.\n");
+  });
+
+  test("draws nothing", () => {
+    expect(plain(full)).toMatch(/^[\u0020-\u007e\n]*$/);
+  });
+});
+
 test("a narrow terminal gets a few short lines for each cache", () => {
   expect(shown(full, 40)).toBe(`\
 pi: online for 2 h
   at 192.168.1.20, by socket
   in Nix: yes
-  given: 12 of 40 paths, 34.5 MiB
+  given: 12 of 40 paths (30 %), 34.5 MiB
+  uploads: copying firefox-132.0, 120.3
+  of 340.0 MiB, 11.2 MiB/s, 1 min left;
+  41 paths to go; 5 paths (512.0 MiB)
+  done
 attic: connecting for 2 s
   at attic
   in Nix: no
@@ -118,14 +190,16 @@ nas: waiting for 10 min
 old: online for 2 h
   at [fe80::1%eth0]:2222, by stdio
   in Nix: yes
-  given: 1 of 1 path, 512 B
+  given: 1 of 1 path (100 %), 512 B
 shed: paused for 10 min
   at shed.local
   in Nix: no
   given: nothing yet
   paused by you
+  uploads: 3 paths (4.0 KiB) waiting
+  until it is resumed
 
-Uploads: 2 waiting, 5 done, 0 failed
+7 paths not uploaded, as configured
 
 ! pi: the ssh-agent is locked; run
   ssh-add -X
@@ -148,7 +222,7 @@ test("a cache that is listed is in Nix only where Nix reads the list and takes t
 
 test("colours change nothing but the colour", () => {
   for (const width of [Infinity, 80, 40]) {
-    const text = statusText(full, Object.keys(full.caches), { now: reportTime, width, colour: true });
+    const text = statusText(full, Object.keys(full.caches), { ...look, width, colour: true });
     expect(text).toContain("\u001b[32monline");
     expect(text).toContain("\u001b[31mwaiting");
     expect(stripVTControlCharacters(text)).toBe(shown(full, width));

@@ -1,6 +1,6 @@
 // Status reports for tests, from what a test cares about.
 
-import type { CacheStatus, StatusReport } from "../../src/control/messages.js";
+import type { CacheStatus, StatusReport, UploadTargetStatus } from "../../src/control/messages.js";
 
 /** The moment that the reports below were made at. */
 export const reportTime = Date.parse("2026-11-22T10:00:00.000Z");
@@ -67,6 +67,23 @@ export function statusReport(
     override: { path: "/home/alice/.config/nix/nix-tether.conf", listed },
     uploads: { waiting: 0, uploaded: 0, failed: 0, skipped: 0, targets: {} },
     warnings: [],
+    ...changes,
+  };
+}
+
+/** A cache that uploads go to, with nothing to do, with `changes`. */
+export function uploadTarget(changes: Partial<UploadTargetStatus> = {}): UploadTargetStatus {
+  return {
+    waiting: 0,
+    setAside: 0,
+    uploaded: 0,
+    bytes: 0,
+    left: 0,
+    rate: null,
+    state: "resting",
+    reason: null,
+    now: null,
+    going: null,
     ...changes,
   };
 }

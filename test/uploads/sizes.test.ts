@@ -11,7 +11,8 @@ function sizesFrom(store: Record<string, number>) {
     const found = paths.filter((path) => path in store);
     return new Map(found.map((path) => [path, { size: store[path] } as LocalInfo]));
   };
-  return { asked, sizes: createSizes({ infos }) };
+  const clock = { ms: 0 };
+  return { asked, clock, sizes: createSizes({ infos }, () => clock.ms) };
 }
 
 test("asks once for what is new, and forgets what does not wait any more", async () => {
@@ -25,14 +26,16 @@ test("asks once for what is new, and forgets what does not wait any more", async
   expect(sizes.of("a")).toBeNull();
 });
 
-test("asks again for what Nix did not know only when told to", async () => {
+test("asks again for what Nix did not know, but not every time that somebody looks", async () => {
   const store: Record<string, number> = {};
-  const { asked, sizes } = sizesFrom(store);
+  const { asked, clock, sizes } = sizesFrom(store);
   await sizes.learn(["a"]);
   store["a"] = 5;
+  clock.ms = 9_000;
   await sizes.learn(["a"]);
   expect(sizes.of("a")).toBeNull();
-  await sizes.learn(["a"], { again: true });
+  clock.ms = 10_000;
+  await sizes.learn(["a"]);
   expect(sizes.of("a")).toBe(5);
   expect(asked).toHaveLength(2);
 });
