@@ -19,6 +19,7 @@ export const environment: readonly Entry[] = [
       "fails also shows where in the program it did.",
   ],
   ["NO_COLOR", "With any value there are no colours. There are none in pipes and files in any case."],
+  ["TERM", "With `dumb` what is shown on a terminal is said in sentences, as with `--plain`."],
   ["SSH_AUTH_SOCK", "The ssh-agent's socket, where neither the configuration nor ssh's own names one."],
   [
     "XDG_CONFIG_HOME , XDG_STATE_HOME , XDG_RUNTIME_DIR",
