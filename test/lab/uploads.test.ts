@@ -4,6 +4,7 @@
 import { describe, expect, it } from "vitest";
 import { eventually } from "../support/eventually.js";
 import type { Lab, NixVersion } from "./lab.js";
+import { build, copiedFrom } from "./store.js";
 import { onePi, type Tether } from "./tether.js";
 import { useTetheredLab } from "./tethered-lab.js";
 
@@ -75,5 +76,35 @@ describe.each<NixVersion>(["2.8", "2.34"])("with Nix %s", (nix) => {
     const [path = "", said] = stdout.trim().split("\n");
     expect(said).toBe("1 of 1 path uploaded");
     await lab.exec("pi", `nix-store --verify-path ${path}`);
+  });
+
+  it("brings what is built without a hook where the store is watched, and not what was fetched", async () => {
+    await lab.exec(
+      "laptop",
+      "sed -i /post-build-hook/d /etc/nix/nix.conf; systemctl stop nix-daemon.service",
+    );
+    await tether.configure(`${config}source = "watch"\nskip = ["sent-watched-1"]\n`);
+    await tether.waitListed(["pi"]);
+    const { path: fetched } = await build(lab, "pi", "one", `watched-${nix}`);
+    const { log } = await build(lab, "laptop", "one", `watched-${nix}`);
+    expect([...copiedFrom(log, "pi")]).toEqual([fetched]);
+    // Whoever brings it back must have taken it for built.
+    // Nor does the Pi hold it for us.
+    await tether.shell("nix-tether pause");
+    await lab.exec("pi", `nix-store --delete ${fetched}`);
+    const { stdout } = await tether.shell("nix-build --no-out-link many.nix --argstr salt watched");
+    await tether.shell("nix-tether resume");
+    const built = stdout.trim().split("\n");
+    await eventually(
+      "all but one have arrived",
+      async () => (await tether.status()).uploads.uploaded >= count - 1,
+      60_000,
+    );
+    expect((await tether.status()).uploads).toMatchObject({ waiting: 0, uploaded: count - 1, skipped: 1 });
+    const { stdout: there } = await lab.exec("pi", "ls /nix/store");
+    expect(built.filter((path) => there.includes(path.slice("/nix/store/".length)))).toEqual(
+      built.filter((path) => !path.endsWith("-sent-watched-1")),
+    );
+    expect(there).not.toContain(fetched.slice("/nix/store/".length));
   });
 });
