@@ -60,6 +60,7 @@ export function files(dirs: Dirs): Entry[] {
 export const examples: readonly Entry[] = [
   ["See the whole of it on this machine alone, in some seconds:", "nix-tether demo"],
   ["Say which caches are in use, and why the others are not:", "nix-tether status"],
+  ["Look at everything that must be right, and say what to do about it:", "nix-tether doctor"],
   ["Wait in a script until the Pi is there:", "until nix-tether status pi --quiet; do sleep 1; done"],
   ["Leave the Pi alone for a while, restarts included:", "nix-tether pause pi"],
   ["Upload a build, and wait for its arrival:", "nix-tether enqueue --wait ./result"],
