@@ -221,9 +221,12 @@ export function createUploader(options: UploaderOptions): Uploader {
   };
 
   const step = async (session: Session): Promise<void> => {
-    const batch = nextBatch(sendable(), session.limit, moment(session));
-    if (batch.length === 0) return restUntilDue(session);
+    const choose = (): string[] => nextBatch(sendable(), session.limit, moment(session));
+    if (choose().length === 0) return restUntilDue(session);
     const key = await readKey();
+    // Chosen in the same breath as it begins, for it may have been held back meanwhile.
+    const batch = choose();
+    if (batch.length === 0) return;
     const sent = await sendBatch(session, batch, key);
     if (sent === null) return;
     const { failure } = sent;

@@ -2,6 +2,7 @@
 // away is there after its return.
 
 import { describe, expect, it } from "vitest";
+import type { UploadTargetStatus } from "../../src/control/messages.js";
 import { eventually } from "../support/eventually.js";
 import type { Lab, NixVersion } from "./lab.js";
 import { build, copiedFrom } from "./store.js";
@@ -106,5 +107,37 @@ describe.each<NixVersion>(["2.8", "2.34"])("with Nix %s", (nix) => {
       built.filter((path) => !path.endsWith("-sent-watched-1")),
     );
     expect(there).not.toContain(fetched.slice("/nix/store/".length));
+  });
+
+  // No matter of Nix's version.
+  if (nix !== "2.34") return;
+  it("waits while NetworkManager calls the connection metered, but for what is sent by --now", async () => {
+    // It calls the connection so that has the default route.
+    const connection = (settings: string): Promise<unknown> =>
+      lab.exec("laptop", `nmcli connection modify lab ${settings}; nmcli device reapply eth0`);
+    const target = async (): Promise<UploadTargetStatus | undefined> =>
+      (await tether.status()).uploads.targets["pi"];
+    const add = async (name: string): Promise<string> => {
+      const { stdout } = await tether.shell(`echo ${name} >${name}; nix-store --add ${name}`);
+      return stdout.trim();
+    };
+    const onPi = (path: string): Promise<{ code: number }> =>
+      lab.exec("pi", `nix-store --check-validity ${path}`, { mayFail: true });
+    await connection("ipv4.gateway 10.77.0.1 connection.metered yes");
+    const [later, now] = [await add("metered-later"), await add("metered-now")];
+    await tether.shell(`nix-tether enqueue ${later}`);
+    await eventually("it is held", async () => (await target())?.state === "held", 10_000);
+    expect((await target())?.reason).toBe("on a metered connection; `uploads.on-metered = true` allows it");
+    const { stdout: shown } = await tether.shell("nix-tether status; nix-tether queue list");
+    expect(shown).toMatch(/uploads: .*1 path \(\d+ B\) held back: on a metered connection/);
+    expect(shown).toContain("pi: held back\n");
+
+    const { stdout: said } = await tether.shell(`nix-tether enqueue --wait --now ${now}`);
+    expect(said).toBe("1 of 1 path uploaded\n");
+    expect(await onPi(now)).toMatchObject({ code: 0 });
+    expect(await onPi(later)).toMatchObject({ code: 1 });
+
+    await connection("ipv4.gateway '' connection.metered unknown");
+    await eventually("it has arrived", async () => (await onPi(later)).code === 0, 20_000);
   });
 });
