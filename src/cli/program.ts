@@ -140,6 +140,23 @@ function program(
       ends(import("./pause.js").then(({ pauseOrResume }) => pauseOrResume(context, "resume", args.cache))),
     )
     .command(
+      "explain <path>",
+      "Say why a path was or was not fetched from the caches",
+      (command) =>
+        command
+          .positional("path", {
+            type: "string",
+            demandOption: true,
+            describe: "A store path, its first 32 characters, or a link to it such as ./result",
+          })
+          .option("json", { type: "boolean", describe: "The explanation as JSON" })
+          .epilogue(
+            "It asks the machines at home, the local store, and those of Nix's other caches that are asked before them.",
+          ),
+      ({ path, json }) =>
+        ends(import("./explain.js").then(({ explain }) => explain(context, { path, json: json === true }))),
+    )
+    .command(
       "enqueue <paths..>",
       "Upload store paths that were not built just now",
       (command) =>

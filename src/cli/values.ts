@@ -16,6 +16,7 @@ const known: ReadonlyMap<string, KnownValue> = new Map<string, KnownValue>([
   ["cache", { kind: "cache", shown: "cache" }],
   ["config", { kind: "file", shown: "file" }],
   ["fingerprint", { kind: "text", shown: "fingerprint" }],
+  ["path", { kind: "file", shown: "path" }],
   ["paths", { kind: "file", shown: "path" }],
 ]);
 

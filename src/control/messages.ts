@@ -1,5 +1,7 @@
 // What the daemon and its clients say to each other: one JSON object a line over the control socket.
 
+import type { CacheMemory } from "./path-memory.js";
+
 /** A cache's place in its life. `waiting` has failed and will retry; `offline` has not been seen. */
 export type CacheStateName = "offline" | "connecting" | "online" | "waiting" | "paused";
 
@@ -138,6 +140,7 @@ export type ControlRequest =
   | { command: "status" }
   | { command: "pause"; cache: string | null }
   | { command: "resume"; cache: string | null }
+  | { command: "explain"; hashPart: string }
   | QueueRequest;
 
 /** What is asked of the queue of uploads. `now`: to be sent also while uploads are held. */
@@ -148,9 +151,9 @@ export type QueueRequest =
   | { command: "enqueue"; paths: string[]; now?: boolean | undefined };
 
 /**
- * What the daemon answers: the report as it stands after the request, and what is in the queue where that was asked
- * about; or an error in words, with what to do about it.
+ * What the daemon answers: the report as it stands after the request, what is in the queue where that was asked about, and
+ * what the caches tell of a path where that was; or an error in words, with what to do about it.
  */
 export type ControlReply =
-  | { ok: true; status: StatusReport; queue?: QueueItem[] }
+  | { ok: true; status: StatusReport; queue?: QueueItem[]; memory?: Record<string, CacheMemory> }
   | { ok: false; code: string; message: string; remedy?: string };

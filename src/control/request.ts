@@ -8,6 +8,10 @@ const cache = z.string("a cache's name or null").max(64).nullable().default(null
 
 const paths = z.array(z.string("a store path").max(300), "a list of store paths");
 
+const hashPart = z
+  .string("the 32 characters that a store path begins with")
+  .regex(/^[0-9abcdfghijklmnpqrsvwxyz]{32}$/, "the 32 characters that a store path begins with");
+
 const now = z.boolean("true or false").optional();
 
 const requestSchema: z.ZodType<ControlRequest> = z.discriminatedUnion(
@@ -16,12 +20,13 @@ const requestSchema: z.ZodType<ControlRequest> = z.discriminatedUnion(
     z.strictObject({ command: z.literal("status") }),
     z.strictObject({ command: z.literal("pause"), cache }),
     z.strictObject({ command: z.literal("resume"), cache }),
+    z.strictObject({ command: z.literal("explain"), hashPart }),
     z.strictObject({ command: z.literal("queue") }),
     z.strictObject({ command: z.literal("queue-retry"), paths: paths.nullable().default(null), now }),
     z.strictObject({ command: z.literal("queue-drop"), paths: paths.nullable().default(null) }),
     z.strictObject({ command: z.literal("enqueue"), paths, now }),
   ],
-  'an object with "command" being "status", "pause", "resume", "queue", "queue-retry", "queue-drop" or "enqueue"',
+  'an object with "command" being "status", "pause", "resume", "explain", "queue", "queue-retry", "queue-drop" or "enqueue"',
 );
 
 /**

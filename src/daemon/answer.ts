@@ -1,4 +1,5 @@
-// Answers what the control socket is asked: the report as it stands, pausing and resuming, the queue of uploads.
+// Answers what the control socket is asked: the report as it stands, pausing and resuming, the queue of uploads, what is
+// known of a path.
 
 import type {
   ControlReply,
@@ -7,6 +8,7 @@ import type {
   QueueRequest,
   StatusReport,
 } from "../control/messages.js";
+import type { CacheMemory } from "../control/path-memory.js";
 import { unknownCache } from "../control/unknown-cache.js";
 import type { Controller } from "./controller.js";
 import type { Uploads } from "./uploads.js";
@@ -22,6 +24,8 @@ export interface AnswerDeps {
   readonly uploads: Uploads | null;
   readonly permissions: Pick<UrlPermissions, "lookAgain">;
   readonly report: () => StatusReport;
+  /** What the caches tell of a path. Bounded; never rejects. */
+  readonly remember: (hashPart: string) => Promise<Record<string, CacheMemory>>;
 }
 
 /** The `handle` of the control server. */
@@ -33,6 +37,10 @@ export function createAnswerer(deps: AnswerDeps): (request: ControlRequest) => P
       await deps.permissions.lookAgain();
     }
     if (request.command === "status") await deps.uploads?.look();
+    if (request.command === "explain") {
+      const memory = await deps.remember(request.hashPart);
+      return { ok: true, status: report(), memory };
+    }
     if (isAboutQueue(request)) {
       const queue = await askQueue(deps.uploads, request);
       return { ok: true, status: report(), queue };

@@ -20,6 +20,7 @@ import { metricsReaders } from "./metrics-readers.js";
 import { createPages } from "./pages.js";
 import { createPausedRecord, readPaused } from "./paused-file.js";
 import { startPulse } from "./pulse.js";
+import { createRemember } from "./remember.js";
 import { createReporter } from "./reporter.js";
 import { statusLine } from "./status.js";
 import { createNotifier, takeListenFd, takeWatchdogMs } from "./systemd.js";
@@ -123,7 +124,8 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
   const { pid } = process;
   report = createReporter({ ...common, controller, gateway, tethers, uploads, listing, since, pid });
   const { permissions } = listing;
-  control.answerWith(createAnswerer({ names, controller, uploads, permissions, report }));
+  const remember = createRemember({ caches: config.caches, gateway });
+  control.answerWith(createAnswerer({ names, controller, uploads, permissions, report, remember }));
 
   const onNetmon = (event: NetmonEvent): void => {
     if (event.type === "sleep") {
