@@ -3,8 +3,7 @@
 
 import { readdir } from "node:fs/promises";
 import path from "node:path";
-import { standingOf } from "../daemon/local-nix.js";
-import { askNixSettings, type NixSettings } from "../daemon/nix-settings.js";
+import { createHere } from "../doctor/here.js";
 import { storeDir } from "../protocol/store-path.js";
 import { createNixTools } from "../uploads/nix-tools.js";
 import type { LocalPath, NixFacts } from "./facts.js";
@@ -51,10 +50,12 @@ export async function lookAtNix(options: {
   readonly ours: (url: string) => boolean;
   readonly env: NodeJS.ProcessEnv;
 }): Promise<NixFacts | null> {
-  const { env } = options;
+  const here = createHere(options.env);
+  const signal = AbortSignal.timeout(deadlineMs);
   try {
-    const own = await askNixSettings(env);
-    const counts = (await standingOf(own, env)) === "untrusted" ? await systemSettings(env) : own;
+    const own = await here.own(signal);
+    // Our own files count for nothing with a nix-daemon that does not trust us.
+    const counts = (await here.standing(signal)) === "untrusted" ? await here.system(signal) : own;
     const urls = own.list("substituters").filter((url) => !options.ours(url));
     return {
       keys: counts.list("trusted-public-keys"),
@@ -64,10 +65,4 @@ export async function lookAtNix(options: {
   } catch {
     return null;
   }
-}
-
-/** Without what our own files say, which counts for nothing with a nix-daemon that does not trust us. */
-function systemSettings(env: NodeJS.ProcessEnv): Promise<NixSettings> {
-  const { NIX_CONFIG: _, ...rest } = env;
-  return askNixSettings({ ...rest, NIX_USER_CONF_FILES: "" });
 }

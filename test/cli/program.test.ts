@@ -331,6 +331,7 @@ describe("the command line", () => {
       "unlist",
       "pause",
       "resume",
+      "explain",
       "enqueue",
       "queue",
       "hook",
