@@ -12,6 +12,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import type { QueueItem } from "../../src/control/messages.js";
 import type { RunningDaemon } from "../support/daemon.js";
 import { type DaemonFixture, makeDaemonFixture } from "../support/daemon-fixture.js";
 import { eventually } from "../support/eventually.js";
@@ -91,7 +92,12 @@ async function killAndCheck(lane: number, rounds: number): Promise<Done> {
     const before = tap.arrivals.length;
     laptop.home.start();
     await laptop.untilUp();
-    await laptop.untilEmpty(60_000);
+    const waiting = async (): Promise<QueueItem[]> =>
+      (await laptop.queue()).filter(({ path }) => queued.has(path));
+    await eventually("all have arrived", async () => (await waiting()).length === 0, 60_000);
+    // What a garbage collection took, since the daemon was killed before it could promise anything.
+    for (const { targets } of await laptop.queue()) expect(targets[0]?.code).toBe("path-gone");
+    await laptop.queue({ command: "queue-drop", paths: null });
     const sent = tap.arrivals.slice(before);
     expect(sent.filter(({ path }) => there.has(path))).toEqual([]);
     await expectArrived(pi, [...queued]);
@@ -141,13 +147,14 @@ async function playRound({ laptop, tap, random, paths, queued }: Round): Promise
   if (early) await leave();
   const daemon = laptop.home.start();
   const enqueue = async (): Promise<void> => {
-    await laptop.untilUp();
+    const isUp = (): Promise<boolean> => laptop.uploads().then(Boolean, () => dead.has(daemon));
+    await eventually("the daemon answers", isUp, 30_000);
     if (!early) await leave();
     if (byHand.length > 0) await laptop.queue({ command: "enqueue", paths: byHand });
     for (const path of byHand) queued.add(path);
   };
   const enqueued = enqueue().catch((error: unknown) => {
-    if (!daemonIsDead(daemon)) throw error;
+    if (!dead.has(daemon)) throw error;
   });
   const sent = (): readonly Arrival[] => tap.arrivals.slice(before);
   if (moment !== "start") await enqueued;
@@ -164,7 +171,6 @@ async function playRound({ laptop, tap, random, paths, queued }: Round): Promise
 }
 
 const dead = new WeakSet<RunningDaemon>();
-const daemonIsDead = (daemon: RunningDaemon): boolean => dead.has(daemon);
 
 async function kill(daemon: RunningDaemon): Promise<void> {
   dead.add(daemon);

@@ -103,7 +103,7 @@ export async function makeUploadLaptop(
             () => true,
             () => false,
           ),
-        10_000,
+        30_000,
       ),
     roots: () => readdir(join(spool, "roots")),
     dispose: async () => {
