@@ -1,24 +1,36 @@
-# Home Manager module: the daemon, its configuration and its two systemd units.
+# Home Manager module: the daemon, its configuration and its systemd units.
 {
   config,
   lib,
   pkgs,
   ...
-}:
+}@args:
 
 let
-  inherit (lib) mkIf mkOption types;
+  inherit (lib)
+    attrNames
+    concatStringsSep
+    filterAttrs
+    mkIf
+    mkOption
+    types
+    ;
 
   cfg = config.services.nix-tether;
   toml = pkgs.formats.toml { };
   program = lib.getExe cfg.package;
-  port = cfg.settings.gateway.port or 37515;
-  include = "!include nix-tether.conf\n";
+  inherit (cfg.settings.gateway) port;
+
+  # Last in the file: a later `substituters =` would wipe what the included file adds.
+  include = lib.mkOrder 2000 "!include nix-tether.conf\n";
   # Home Manager's own Nix module, where it writes nix.conf, drops text that others give to the file.
   nixModuleWrites = config.nix.enable && config.nix.package != null;
 
+  # TOML has no null.
+  withoutNulls = lib.filterAttrsRecursive (_: value: value != null);
+
   # The machine's own ssh and systemctl come first: they know its ssh_config and its running systemd.
-  path = lib.concatStringsSep ":" [
+  path = concatStringsSep ":" [
     "%h/.local/bin"
     "%h/.nix-profile/bin"
     "%h/.local/state/nix/profile/bin"
@@ -33,20 +45,72 @@ let
       pkgs.systemd
     ])
   ];
+
+  # Where Home Manager is a part of NixOS: the other users who have the same port.
+  osConfig = args.osConfig or null;
+  users = if osConfig == null then { } else osConfig.home-manager.users or { };
+  rivals = attrNames (
+    filterAttrs (
+      name: user:
+      name != config.home.username
+      && user.services.nix-tether.enable or false
+      && user.services.nix-tether.settings.gateway.port == port
+    ) users
+  );
+
+  isAbsolute = file: lib.hasPrefix "/" file || lib.hasPrefix "~/" file;
+  files =
+    lib.concatMap (
+      cache: lib.concatMap (key: lib.toList cache.${key}) [
+        "identity-file"
+        "identity-agent"
+        "known-hosts"
+        "remote-socket"
+      ]
+    ) (lib.attrValues cfg.settings.caches)
+    ++ [ cfg.settings.uploads.signing-key ];
+  relative = lib.filter (file: file != null && !isAbsolute file) files;
+
+  isName = name: builtins.match "[A-Za-z0-9][A-Za-z0-9_-]{0,31}" name != null && name != "control";
+  badNames = lib.filter (name: !isName name) (attrNames cfg.settings.caches);
+  unknownTargets = lib.filter (name: !cfg.settings.caches ? ${name}) cfg.settings.uploads.to;
+  hostless = attrNames (
+    filterAttrs (
+      _: cache: cache.host == null && (cache.type == null || cache.type == "ssh")
+    ) cfg.settings.caches
+  );
+
+  require = assertion: message: {
+    inherit assertion;
+    message = "services.nix-tether${message}";
+  };
 in
 {
+  imports =
+    map
+      (
+        key:
+        lib.mkAliasOptionModule
+          [ "services" "nix-tether" key ]
+          [ "services" "nix-tether" "settings" key ]
+      )
+      [
+        "caches"
+        "uploads"
+      ];
+
   options.services.nix-tether = {
     enable = lib.mkEnableOption "nix-tether, which uses the Nix stores you own while they are in reach";
 
     package = mkOption {
       type = types.package;
-      default = pkgs.nix-tether;
+      default = pkgs.nix-tether or (pkgs.callPackage ../nix/package.nix { });
       defaultText = lib.literalExpression "pkgs.nix-tether";
       description = "The package that holds {command}`nix-tether`.";
     };
 
     settings = mkOption {
-      inherit (toml) type;
+      type = import ./settings.nix { inherit lib toml; };
       default = { };
       example = lib.literalExpression ''
         {
@@ -57,8 +121,9 @@ in
         }
       '';
       description = ''
-        The contents of {file}`$XDG_CONFIG_HOME/nix-tether/config.toml`.
-        docs/configuration.md lists every key. With another `gateway.port` the socket unit follows.
+        The contents of {file}`$XDG_CONFIG_HOME/nix-tether/config.toml`; {manpage}`nix-tether(1)` has every key.
+        {option}`services.nix-tether.caches` and {option}`services.nix-tether.uploads` are the same as
+        `settings.caches` and `settings.uploads`. With another `gateway.port` the socket units follow.
       '';
     };
 
@@ -76,123 +141,27 @@ in
 
   config = mkIf cfg.enable {
     assertions = [
-      {
-        assertion = pkgs.stdenv.hostPlatform.isLinux;
-        message = "services.nix-tether needs systemd, so it works on Linux only.";
-      }
-      {
-        assertion = (cfg.settings.caches or { }) != { };
-        message = "services.nix-tether.settings.caches names no cache; set at least one, e.g. caches.pi.host.";
-      }
+      (require pkgs.stdenv.hostPlatform.isLinux " needs systemd, so it works on Linux only.")
+      (require (cfg.settings.caches != { }) ".caches names no cache; set at least one, e.g. caches.pi.host.")
+      (require (hostless == [ ]) ".caches: ${concatStringsSep ", " hostless} has no host.")
+      (require (badNames == [ ]) ".caches: ${concatStringsSep ", " badNames} can not be the name of a cache: it takes 1 to 32 letters, digits, \"-\" and \"_\", and is not \"control\".")
+      (require (unknownTargets == [ ]) ".uploads.to names ${concatStringsSep ", " unknownTargets}, which is none of caches.")
+      (require (relative == [ ]) ": ${concatStringsSep ", " relative} is no absolute path; begin it with / or ~/.")
+      (require (rivals == [ ]) ".settings.gateway.port: ${concatStringsSep ", " rivals} has port ${toString port} too; every user of a machine needs one of their own.")
     ];
 
     home.packages = [ cfg.package ];
 
-    xdg.configFile."nix-tether/config.toml".source = toml.generate "nix-tether-config.toml" cfg.settings;
+    xdg.configFile."nix-tether/config.toml".source =
+      toml.generate "nix-tether-config.toml" (withoutNulls cfg.settings);
 
-    # Last in the file: a later `substituters =` would wipe what the included file adds.
-    xdg.configFile."nix/nix.conf" = mkIf (cfg.includeOverride && !nixModuleWrites) {
-      text = lib.mkAfter include;
-    };
-    nix.extraOptions = mkIf (cfg.includeOverride && nixModuleWrites) (lib.mkAfter include);
+    xdg.configFile."nix/nix.conf" = mkIf (cfg.includeOverride && !nixModuleWrites) { text = include; };
+    nix.extraOptions = mkIf (cfg.includeOverride && nixModuleWrites) include;
 
-    # The same units as in systemd/; what each line is for stands there.
-    systemd.user.sockets.nix-tether = {
-      Unit = {
-        Description = "nix-tether gateway port";
-        OnFailure = [ "nix-tether-away.socket" ];
-        StartLimitIntervalSec = 0;
-      };
-      Socket = {
-        ListenStream = "127.0.0.1:${toString port}";
-        FileDescriptorName = "gateway";
-        NoDelay = true;
-      };
-      Install.WantedBy = [ "sockets.target" ];
-    };
-
-    systemd.user.sockets.nix-tether-away = {
-      Unit = {
-        Description = "nix-tether gateway port, while the daemon can not run";
-        Conflicts = [ "nix-tether.socket" ];
-        After = [ "nix-tether.socket" ];
-        StartLimitIntervalSec = 0;
-      };
-      Socket = {
-        ListenStream = "127.0.0.1:${toString port}";
-        NoDelay = true;
-        Accept = "yes";
-        MaxConnections = 256;
-        TriggerLimitIntervalSec = 0;
-      };
-    };
-
-    systemd.user.services."nix-tether-away@" = {
-      Unit = {
-        Description = ''nix-tether: "not here"'';
-        PartOf = [ "nix-tether-away.socket" ];
-        CollectMode = "inactive-or-failed";
-      };
-      Service = {
-        ExecStart = lib.concatStringsSep " " [
-          "/bin/sh -c 'while read -r method path version; do"
-          ''while read -r header && [ $${#header} -gt 1 ]; do :; done;''
-          "case $$path in"
-          ''*/nix-cache-info) printf "HTTP/1.1 200 OK\\r\\nContent-Length: 51\\r\\n\\r\\nStoreDir: /nix/store\\nWantMassQuery: 1\\nPriority: 30\\n" ;;''
-          ''*) true 2>/dev/null >"$${XDG_STATE_HOME:-$$HOME/.local/state}/nix-tether/denied-while-away";''
-          ''printf "HTTP/1.1 404 Not Found\\r\\nContent-Length: 0\\r\\n\\r\\n" ;;''
-          "esac; done'"
-        ];
-        StandardInput = "socket";
-        StandardError = "journal";
-        SyslogIdentifier = "nix-tether";
-        LogLevelMax = "err";
-        RuntimeMaxSec = "1min";
-        UMask = "0077";
-        NoNewPrivileges = true;
-      };
-    };
-
-    systemd.user.services.nix-tether = {
-      Unit = {
-        Description = "nix-tether: the Nix stores you own, while they are in reach";
-        Wants = [ "nix-tether.socket" ];
-        After = [ "nix-tether.socket" ];
-        StartLimitIntervalSec = "3min";
-        StartLimitBurst = 10;
-        X-Restart-Triggers = [ "${config.xdg.configFile."nix-tether/config.toml".source}" ];
-      };
-      Service = {
-        Type = "notify";
-        NotifyAccess = "all";
-        Environment = [ "PATH=${path}" ];
-        ExecStart = "${program} run";
-        ExecStopPost = lib.concatStringsSep " " [
-          ''-/bin/sh -c '[ "$$EXIT_STATUS" = 5 ] || ${program} unlist ||''
-          ''{ f="$${XDG_CONFIG_HOME:-$$HOME/.config}/nix/nix-tether.conf"; [ -f "$$f" ] && [ ! -L "$$f" ] && : >"$$f";''
-          "}'"
-        ];
-        SyslogIdentifier = "nix-tether";
-        Restart = "on-failure";
-        RestartPreventExitStatus = "2 5 127";
-        RestartSec = "500ms";
-        TimeoutStartSec = "15s";
-        WatchdogSec = "1min";
-        WatchdogSignal = "SIGKILL";
-        TimeoutStopSec = "20s";
-        RuntimeDirectory = "nix-tether";
-        RuntimeDirectoryMode = "0700";
-        UMask = "0077";
-        NoNewPrivileges = true;
-        LockPersonality = true;
-        RestrictRealtime = true;
-        RestrictNamespaces = true;
-        RestrictAddressFamilies = "AF_UNIX AF_INET AF_INET6 AF_NETLINK";
-        SystemCallArchitectures = "native";
-        SystemCallFilter = "@system-service @pkey";
-        SystemCallErrorNumber = "EPERM";
-      };
-      Install.WantedBy = [ "default.target" ];
+    systemd.user = import ./units.nix {
+      inherit lib program path port;
+      # A change of the configuration restarts the daemon.
+      restartTriggers = [ "${config.xdg.configFile."nix-tether/config.toml".source}" ];
     };
   };
 }
