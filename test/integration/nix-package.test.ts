@@ -22,10 +22,8 @@ function nix(command: string, ...args: string[]): string {
 }
 
 test("what npm fetches has the hash in nix/node-modules.nix", () => {
-  const value = nix(
-    "nix-instantiate",
-    ...["--eval", "--strict", "--json", join(root, "test/nix"), "-A", "nodeModules"],
-  );
+  const place = join(root, "test/nix");
+  const value = nix("nix-instantiate", "--eval", "--strict", "--json", place, "-A", "nodeModules");
   const { buildPhase, installPhase, outputHash } = JSON.parse(value) as Record<string, string>;
   for (const file of ["package.json", "package-lock.json"])
     copyFileSync(join(root, file), join(folder, file));
