@@ -80,16 +80,20 @@ async function see(
   }
 }
 
-/** Counters that go on by themselves. */
-const counters = new Set(
-  "lookups hits narBytes unsigned resumed bytes left rate going now uploaded retryAt".split(" "),
-);
-
-function essenceOf(report: StatusReport): string {
-  return JSON.stringify(report, (key, value: unknown) => {
-    if (counters.has(key)) return undefined;
-    return key === "waiting" ? value !== 0 : value;
-  });
+/** Without clocks and counters, which go on by themselves. */
+function essenceOf({ caches, uploads, warnings }: StatusReport): string {
+  return JSON.stringify([
+    Object.values(caches).map((one) => [
+      one.state,
+      one.reason,
+      one.listed,
+      one.address,
+      one.port,
+      one.transport,
+    ]),
+    Object.values(uploads.targets).map((one) => [one.state, one.reason, one.setAside, one.waiting > 0]),
+    warnings.map(({ cache, text }) => [cache, text]),
+  ]);
 }
 
 /**

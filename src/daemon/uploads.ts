@@ -96,7 +96,8 @@ export async function openUploads(options: UploadsOptions): Promise<Uploads | nu
   const sizes = createSizes(nix);
   const rules = uploadRules(config);
   let held: UploadHold["code"] | undefined;
-  const presentPaths = (): string[] => spool.list().flatMap((entry) => (isGone(entry) ? [] : [entry.path]));
+  const learnSizes = (): Promise<void> =>
+    sizes.learn(spool.list().flatMap((entry) => (isGone(entry) ? [] : [entry.path])));
   return {
     of: (cache) => {
       const uploader = uploaders.get(cache);
@@ -124,11 +125,15 @@ export async function openUploads(options: UploadsOptions): Promise<Uploads | nu
       }
       for (const uploader of uploaders.values()) uploader.hold(hold?.text ?? null);
     },
-    look: () => Promise.race([sizes.learn(presentPaths()), delay(lookMs)]),
-    status: () => uploadsStatus(spool, sizes, uploaders),
+    look: () => Promise.race([learnSizes(), delay(lookMs)]),
+    status: () => {
+      // For the next time that somebody looks.
+      void learnSizes();
+      return uploadsStatus(spool, sizes, uploaders);
+    },
     list: async () => {
       await spool.load();
-      await sizes.learn(presentPaths());
+      await learnSizes();
       return spool.list().map((entry) => queueItem(entry, sizes.of(entry.path), uploaders));
     },
     enqueue: async (paths, { now }) => {

@@ -179,7 +179,7 @@ test("a --watch whose reader has gone ends", async () => {
     path: path.join(root, "nix-tether/control.sock"),
     handle: async () => ({
       ok: true,
-      status: statusReport({ pi: cacheStatus("pi", { generation: changes++ }) }),
+      status: statusReport({ pi: cacheStatus("pi", { port: changes++ }) }),
     }),
     log: silentLog,
   });
