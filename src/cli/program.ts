@@ -1,13 +1,12 @@
-// The command line: which commands and options there are, and what is said of a mistyped one. Each command's code
-// is loaded only when it is called for.
+// The command line: which commands and options there are. Each command's code is loaded only when it is called for.
 
 import yargs, { type Argv } from "yargs";
 import { TetherError } from "../util/errors.js";
 import { packageVersion } from "../util/package-files.js";
-import { nearest } from "../util/suggest.js";
 import { commonOptions, recordCommands, type CommandWord } from "./command-line.js";
 import { processContext, type CliContext } from "./context.js";
 import { exitCode, fail } from "./exit.js";
+import { corrected } from "./mistyped.js";
 
 const queueActions = ["list", "retry", "drop"] as const;
 const statusFormats = ["waybar"] as const;
@@ -59,7 +58,7 @@ function program(
     .epilogue("nix-tether(1) says more, and so does `nix-tether <command> --help`.")
     .fail((message, error) => {
       // A command's own failure comes as an error without a message of yargs's.
-      throw message ? usage(corrected(message, argv)) : error;
+      throw message ? usage(corrected(message, argv, commandWords())) : error;
     })
     .command(
       "run",
@@ -232,38 +231,6 @@ function withPaths(command: Argv): Argv<{ paths: string[] | undefined }> {
     array: true,
     describe: "Store paths, or links to them such as ./result",
   });
-}
-
-/** Yargs's complaint; about words that it does not know, one that shows them as typed and offers what was meant. */
-function corrected(message: string, argv: readonly string[]): string {
-  const [, unknown] = /^Unknown (?:arguments?|commands?): (.*)/.exec(message) ?? [];
-  if (unknown === undefined) return message;
-  const known = commandWords();
-  const commands = known.map(({ name }) => name);
-  const options = [
-    ...Object.keys(commonOptions).map((name) => `--${name}`),
-    ...known.flatMap((one) => one.options.map(({ name }) => name)),
-  ];
-  const command = argv.find((word) => !word.startsWith("-"));
-  if (command !== undefined && !commands.includes(command))
-    return offer("unknown command", command, commands);
-  const words = unknown.split(", ");
-  const option = argv.find((word) => word.startsWith("-") && words.includes(optionName(word)));
-  if (option !== undefined) {
-    const typed = option.replace(/=.*/, "");
-    if (command !== undefined && options.includes(typed)) return `${command} takes no ${typed}`;
-    return offer("unknown option", typed, options);
-  }
-  return `unexpected argument: ${words[0] ?? ""}`;
-}
-
-function optionName(word: string): string {
-  return word.replace(/^-+/, "").replace(/=.*/, "");
-}
-
-function offer(what: string, word: string, known: readonly string[]): string {
-  const meant = nearest(word, known);
-  return `${what}: ${word}${meant === undefined ? "" : `, did you mean ${meant}?`}`;
 }
 
 function usage(message: string): TetherError {
