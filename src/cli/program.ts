@@ -197,6 +197,19 @@ function program(
         ),
     )
     .command(
+      "build <cache>",
+      "Build on a cache's machine where that is in reach, and then as usual here",
+      (command) =>
+        command
+          .parserConfiguration({ "populate--": true, "parse-positional-numbers": false })
+          .positional("cache", { type: "string", demandOption: true, describe: "The cache" })
+          .epilogue("What follows `--` is for `nix build`: `nix-tether build pi -- .#hello -L`."),
+      ({ cache, "--": rest }) => {
+        const args = Array.isArray(rest) ? rest.map(String) : [];
+        return ends(import("./build.js").then(({ build }) => build(context, { cache, args })));
+      },
+    )
+    .command(
       "hook-script",
       "Print the path of the post-build hook",
       (command) => command,

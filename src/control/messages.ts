@@ -141,6 +141,8 @@ export type ControlRequest =
   | { command: "pause"; cache: string | null }
   | { command: "resume"; cache: string | null }
   | { command: "explain"; hashPart: string }
+  /** Asks now for what the cache was said not to have, so that Nix finds what is there by now. */
+  | { command: "recheck"; cache: string | null }
   | QueueRequest;
 
 /** What is asked of the queue of uploads. `now`: to be sent also while uploads are held. */

@@ -20,13 +20,14 @@ const requestSchema: z.ZodType<ControlRequest> = z.discriminatedUnion(
     z.strictObject({ command: z.literal("status") }),
     z.strictObject({ command: z.literal("pause"), cache }),
     z.strictObject({ command: z.literal("resume"), cache }),
+    z.strictObject({ command: z.literal("recheck"), cache }),
     z.strictObject({ command: z.literal("explain"), hashPart }),
     z.strictObject({ command: z.literal("queue") }),
     z.strictObject({ command: z.literal("queue-retry"), paths: paths.nullable().default(null), now }),
     z.strictObject({ command: z.literal("queue-drop"), paths: paths.nullable().default(null) }),
     z.strictObject({ command: z.literal("enqueue"), paths, now }),
   ],
-  'an object with "command" being "status", "pause", "resume", "explain", "queue", "queue-retry", "queue-drop" or "enqueue"',
+  'an object with "command" being "status", "pause", "resume", "recheck", "explain", "queue", "queue-retry", "queue-drop" or "enqueue"',
 );
 
 /**

@@ -1,5 +1,5 @@
-// Answers what the control socket is asked: the report as it stands, pausing and resuming, the queue of uploads, what is
-// known of a path.
+// Answers what the control socket is asked: the report as it stands, pausing and resuming, asking again, the queue of
+// uploads, what is known of a path.
 
 import type {
   ControlReply,
@@ -11,6 +11,7 @@ import type {
 import type { CacheMemory } from "../control/path-memory.js";
 import { unknownCache } from "../control/unknown-cache.js";
 import type { Controller } from "./controller.js";
+import type { Generations } from "./generations.js";
 import type { Uploads } from "./uploads.js";
 import type { UrlPermissions } from "./url-permissions.js";
 import { TetherError } from "../util/errors.js";
@@ -23,6 +24,7 @@ export interface AnswerDeps {
   /** Null where nothing is uploaded. */
   readonly uploads: Uploads | null;
   readonly permissions: Pick<UrlPermissions, "lookAgain">;
+  readonly generations: Pick<Generations, "recheck">;
   readonly report: () => StatusReport;
   /** What the caches tell of a path. Bounded; never rejects. */
   readonly remember: (hashPart: string) => Promise<Record<string, CacheMemory>>;
@@ -49,7 +51,10 @@ export function createAnswerer(deps: AnswerDeps): (request: ControlRequest) => P
       const { command, cache } = request;
       if (cache !== null && !names.includes(cache)) throw unknownCache(cache, names);
       const chosen = cache === null ? names : [cache];
-      await Promise.all(chosen.map((name) => controller.post({ cache: name, fact: { type: command } })));
+      if (command === "recheck") await Promise.all(chosen.map(deps.generations.recheck));
+      // Who waits for a recheck wants to find its effect in the override.
+      const fact = { type: command === "recheck" ? "relist" : command } as const;
+      await Promise.all(chosen.map((name) => controller.post({ cache: name, fact })));
     }
     return { ok: true, status: report() };
   };

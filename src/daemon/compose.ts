@@ -123,9 +123,11 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
   const since = Date.now();
   const { pid } = process;
   report = createReporter({ ...common, controller, gateway, tethers, uploads, listing, since, pid });
-  const { permissions } = listing;
+  const { generations, permissions } = listing;
   const remember = createRemember({ caches: config.caches, gateway });
-  control.answerWith(createAnswerer({ names, controller, uploads, permissions, report, remember }));
+  control.answerWith(
+    createAnswerer({ names, controller, uploads, permissions, generations, report, remember }),
+  );
 
   const onNetmon = (event: NetmonEvent): void => {
     if (event.type === "sleep") {

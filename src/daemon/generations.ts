@@ -36,6 +36,8 @@ export interface Generations {
   answered(answer: NarinfoAnswer): void;
   /** A link to the cache is in use: asks again for what was denied, until that is ended. */
   begin(cache: string): Rechecks;
+  /** Asks now for what was denied, where a link to the cache is in use; resolves when that has had its effect. */
+  recheck(cache: string): Promise<void>;
   /** What is to be saved. */
   snapshot(): Saved;
 }
@@ -53,6 +55,7 @@ export function createGenerations(deps: GenerationsDeps): Generations {
     current: (cache) => named(cache).current(),
     answered: (answer) => named(answer.cache).answered(answer),
     begin: (cache) => named(cache).begin(),
+    recheck: (cache) => named(cache).recheck(),
     snapshot: () => Object.fromEntries([...caches].map(([name, cache]) => [name, cache.snapshot()])),
   };
 }
@@ -61,6 +64,7 @@ interface CacheGenerations {
   current(): number;
   answered(answer: NarinfoAnswer): void;
   begin(): Rechecks;
+  recheck(): Promise<void>;
   snapshot(): SavedGenerations;
 }
 
@@ -112,6 +116,7 @@ function createCache(name: string, saved: SavedGenerations, deps: GenerationsDep
       };
       return { ...begun, end };
     },
+    recheck: async () => rechecks?.now(),
     snapshot: () => ({ ...ring, ...denials.snapshot(now()) }),
   };
 }

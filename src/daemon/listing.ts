@@ -36,7 +36,7 @@ export interface ListingDeps {
 
 /** What Nix is told of the caches, and what is known of what it makes of it. */
 export interface Listing {
-  readonly generations: Pick<Generations, "answered" | "current">;
+  readonly generations: Pick<Generations, "answered" | "current" | "recheck">;
   readonly permissions: Pick<UrlPermissions, "listable" | "lookAgain">;
   /** Asks Nix what it takes from this user; to be awaited before the first `entryOf`. Bounded; never rejects. */
   look(): Promise<void>;

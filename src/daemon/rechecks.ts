@@ -48,6 +48,8 @@ export interface Rechecks {
   denied(): void;
   /** Something may be there from now on. */
   uploaded(): void;
+  /** Asks at once, after a round that runs; resolves when the answer has had its effect, or can not be had. */
+  now(): Promise<void>;
   /** The link is in use no more. */
   end(): void;
 }
@@ -57,6 +59,8 @@ export function beginRechecks(deps: RechecksDeps): Rechecks {
   const { times, log } = deps;
   const ending = new AbortController();
   let running = false;
+  /** The last round of those that run or wait for their turn. */
+  let last: Promise<void> | null = null;
   let first = true;
   /** When the next round is due, by `performance.now()`. */
   let dueAt = Infinity;
@@ -72,9 +76,16 @@ export function beginRechecks(deps: RechecksDeps): Rechecks {
     clearTimeout(timer);
     timer = setTimeout(() => void round(), Math.max(0, dueAt - performance.now()));
   };
-  const round = async (): Promise<void> => {
+  const round = (): Promise<void> => {
+    const turn = (last === null ? askOnce() : last.then(askOnce)).finally(() => {
+      if (last === turn) last = null;
+    });
+    last = turn;
+    return turn;
+  };
+  const askOnce = async (): Promise<void> => {
     dueAt = Infinity;
-    if (!deps.inDoubt()) return;
+    if (ending.signal.aborted || !deps.inDoubt()) return;
     running = true;
     try {
       await deps.ask({ first, signal: AbortSignal.any([ending.signal, AbortSignal.timeout(times.roundMs)]) });
@@ -93,6 +104,7 @@ export function beginRechecks(deps: RechecksDeps): Rechecks {
     settled: settled?.catch(() => undefined) ?? null,
     denied: () => plan(times.periodMs),
     uploaded: () => plan(times.uploadMs),
+    now: round,
     end: () => {
       ending.abort();
       clearTimeout(timer);

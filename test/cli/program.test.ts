@@ -334,6 +334,7 @@ describe("the command line", () => {
       "explain",
       "enqueue",
       "queue",
+      "build",
       "hook",
       "completion",
       "demo",

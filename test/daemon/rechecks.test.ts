@@ -42,6 +42,42 @@ async function hasSettled(play: Play): Promise<boolean> {
   return (await Promise.race([play.rechecks.settled, Promise.resolve(no)])) !== no;
 }
 
+describe("when told to", () => {
+  it("asks at once, and resolves when the answer has had its effect", async () => {
+    const play = begin(true);
+    await pass(3);
+    await play.rechecks.now();
+    expect(play.rounds).toEqual([0, 3]);
+    play.doubt = false;
+    await play.rechecks.now();
+    expect(play.rounds).toEqual([0, 3]);
+  });
+
+  it("waits for a round that runs, and asks once more: what it asked about may be older", async () => {
+    const answers: (() => void)[] = [];
+    const play = begin(true, () => new Promise((resolve) => answers.push(resolve)));
+    let done = false;
+    void play.rechecks.now().then(() => (done = true));
+    await pass(1);
+    expect(play.rounds).toEqual([0]);
+    answers[0]?.();
+    await pass(1);
+    expect(play.rounds).toEqual([0, 1]);
+    expect(done).toBe(false);
+    answers[1]?.();
+    await pass(0);
+    expect(done).toBe(true);
+  });
+
+  it("resolves also where the answer can not be had, or the link has ended", async () => {
+    const play = begin(true, () => Promise.reject(new Error("gone")));
+    await play.rechecks.now();
+    play.rechecks.end();
+    await play.rechecks.now();
+    expect(play.rounds).toEqual([0, 0]);
+  });
+});
+
 describe("at first", () => {
   it("asks nothing and is settled where nothing is in doubt, for as long as nothing is", async () => {
     const play = begin(false);

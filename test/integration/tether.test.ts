@@ -94,6 +94,7 @@ async function makeTether(openForward?: () => Promise<never>): Promise<Watched> 
       settled: null,
       denied: () => undefined,
       uploaded: () => undefined,
+      now: () => Promise.resolve(),
       end: () => undefined,
     }),
     socketPath: "/nonexistent",
