@@ -17,10 +17,10 @@ let fixture: DaemonFixture;
 let home: DaemonHome;
 
 /** The status and the body that a user gets. */
-async function get(uid: number, path: string): Promise<[number, string]> {
+async function get(uid: number, path: string, ...more: string[]): Promise<[number, string]> {
   const as = ["--reuid", String(uid), "--regid", String(uid), "--clear-groups"];
   const curl = ["curl", "--silent", "--max-time", "10", "--write-out", "%{http_code}"];
-  const { stdout } = await run("setpriv", [...as, ...curl, `http://127.0.0.1:${home.port}${path}`]);
+  const { stdout } = await run("setpriv", [...as, ...curl, ...more, `http://127.0.0.1:${home.port}${path}`]);
   return [Number(stdout.slice(-3)), stdout.slice(0, -3)];
 }
 
@@ -38,6 +38,8 @@ beforeAll(async () => {
 afterAll(() => fixture?.dispose());
 
 test("is what Prometheus reads, and follows what happens", async () => {
+  const [, head] = await get(nobody, "/metrics", "--head");
+  expect(head).toMatch(/^content-type: text\/plain; version=0\.0\.4; charset=utf-8\r$/im);
   const sample = async (name: string, labels: string): Promise<number | undefined> => {
     const [status, text] = await get(nobody, "/metrics");
     expect(status).toBe(200);
