@@ -173,13 +173,12 @@ in
           secretKey
           "!${folder}/signed"
         ];
+        # The nix-daemon does the writing.
+        environment.NIX_REMOTE = "daemon";
         serviceConfig = hardening // {
           # Nothing waits for its end.
           Type = "exec";
-          ReadWritePaths = [
-            "/nix/var/nix"
-            folder
-          ];
+          StateDirectory = baseNameOf folder;
           Nice = 19;
           IOSchedulingClass = "idle";
         };
@@ -199,7 +198,7 @@ in
         ];
         path = [ pkgs.avahi ];
         serviceConfig = hardening // {
-          DynamicUser = true;
+          User = cfg.user;
           RestrictAddressFamilies = "AF_UNIX";
           SystemCallFilter = "@system-service";
           CapabilityBoundingSet = "";
@@ -208,7 +207,8 @@ in
         };
         # Only a fingerprint: what anybody on the network can announce is for comparing, not for trusting.
         script = ''
-          IFS=: read -r name key <${publicKey}
+          # The file has no end of line.
+          IFS=: read -r name key <${publicKey} || [ -n "$key" ]
           fingerprint=$(printf %s "$key" | base64 -d | sha256sum)
           exec avahi-publish-service "$(cat /proc/sys/kernel/hostname)" _nix-tether._tcp ${toString (lib.head config.services.openssh.ports)} \
             "key=$name" "fingerprint=sha256:''${fingerprint%% *}"

@@ -21,6 +21,7 @@ let
       (_: unit: {
         script = unit.script or "";
         serviceConfig = removeAttrs unit.serviceConfig [ "ExecStart" ];
+        environment = pick [ "NIX_REMOTE" ] (unit.environment or { });
         conditions = unit.unitConfig.ConditionPathExists or null;
         inherit (unit) after wantedBy;
       })
