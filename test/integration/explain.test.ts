@@ -1,13 +1,16 @@
 // `nix-tether explain` after things that really happened: a real daemon and sshd, a real nix that fetches or does not.
 
 import { once } from "node:events";
+import { writeFile } from "node:fs/promises";
 import http from "node:http";
 import type { AddressInfo } from "node:net";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
 import { cacheTable, type DaemonHome } from "../support/daemon.js";
-import { type DaemonFixture, makeDaemonFixture } from "../support/daemon-fixture.js";
+import { type DaemonFixture, makeDaemonFixture, nobody } from "../support/daemon-fixture.js";
 import { eventually } from "../support/eventually.js";
 import { ask } from "../support/http.js";
+import { makeMultiNix } from "../support/multi-nix.js";
 import { makeStore, type NixStore } from "../support/nix-store.js";
 import type { Sshd } from "../support/sshd.js";
 
@@ -17,6 +20,7 @@ let laptop: NixStore;
 let sshd: Sshd;
 let home: DaemonHome;
 let other: http.Server;
+let key: string;
 let paths: Record<"signed" | "unsigned" | "large" | "elsewhere" | "own", string>;
 
 const hashPart = (path: string): string => path.slice("/nix/store/".length, "/nix/store/".length + 32);
@@ -50,7 +54,7 @@ beforeAll(async () => {
     elsewhere: await pi.addFile("elsewhere", "elsewhere", needsSignature),
     own: "",
   };
-  const key = await pi.sign("pi-1", paths.signed, paths.large, paths.elsewhere);
+  key = await pi.sign("pi-1", paths.signed, paths.large, paths.elsewhere);
 
   other = http.createServer(({ url: asked = "" }, response) => {
     if (asked.startsWith(`/${hashPart(paths.elsewhere)}.narinfo`))
@@ -134,6 +138,25 @@ test("what the machine did not have, and was given since", async () => {
   await laptop.run("nix", "copy", "--no-check-sigs", "--to", `unix://${home.socket("pi")}`, paths.own);
   const text = await explained(paths.own);
   expect(text).toMatch(/^pi: Nix asked \d+ s ago, and pi did not have it\. It has it now\.\n {2}→ Nix /m);
+});
+
+test("a key in a user's own nix.conf counts only for a nix-daemon that trusts the user", async () => {
+  const nix = await makeMultiNix("2.8");
+  onTestFinished(() => nix.dispose());
+  await nix.restart("");
+  const theirs = await fixture.home({ uid: nobody, env: nix.env });
+  onTestFinished(() => theirs.dispose());
+  const conf = `extra-trusted-public-keys = ${key}\n!include nix-tether.conf\n`;
+  await writeFile(join(theirs.dir, "config/nix/nix.conf"), conf);
+  const cache = fixture.cache(sshd, { "identity-file": join(theirs.dir, "id") });
+  await theirs.configure(cacheTable("pi", cache));
+  theirs.start();
+  const said = async (): Promise<string> => (await theirs.run("explain", paths.large)).stdout;
+  const isOnline = async (): Promise<boolean> => (await theirs.run("status", "--quiet")).code === 0;
+  await eventually("the cache is online", isOnline);
+  expect(await said()).toMatch(/^ {2}Now: there, 48\.0 MiB, signed by pi-1, which Nix does not trust$/m);
+  await nix.restart("trusted-users = root nobody");
+  expect(await said()).toMatch(/^ {2}Now: there, 48\.0 MiB, signed by pi-1, which Nix trusts$/m);
 });
 
 test("what was cut, and what was asked for while the machine was away", async () => {
