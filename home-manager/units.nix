@@ -64,6 +64,15 @@ in
       RuntimeMaxSec = "1min";
       UMask = "0077";
       NoNewPrivileges = true;
+      LockPersonality = true;
+      MemoryDenyWriteExecute = true;
+      RestrictRealtime = true;
+      RestrictNamespaces = true;
+      RestrictSUIDSGID = true;
+      RestrictAddressFamilies = "none";
+      SystemCallArchitectures = "native";
+      SystemCallFilter = "@system-service";
+      SystemCallErrorNumber = "EPERM";
     };
   };
 
@@ -97,10 +106,12 @@ in
       RuntimeDirectory = "nix-tether";
       RuntimeDirectoryMode = "0700";
       UMask = "0077";
+      LimitCORE = 0;
       NoNewPrivileges = true;
       LockPersonality = true;
       RestrictRealtime = true;
       RestrictNamespaces = true;
+      RestrictSUIDSGID = true;
       RestrictAddressFamilies = "AF_UNIX AF_INET AF_INET6 AF_NETLINK";
       SystemCallArchitectures = "native";
       SystemCallFilter = "@system-service @pkey";
