@@ -11,7 +11,7 @@ import { temporaryFolder } from "../support/temp-folder.js";
 const run = promisify(execFile);
 const repository = path.resolve(import.meta.dirname, "../..");
 
-const unshipped = ["bench", "node_modules", "scripts", "src", "test"];
+const unshipped = ["bench", "nix", "node_modules", "scripts", "src", "test"];
 
 function foldersOf(folder: string): string[] {
   const entries = readdirSync(folder, { withFileTypes: true });
