@@ -59,7 +59,7 @@ export async function findExpectedOffer(
   const first = offers.find(fits);
   if (first !== undefined) return first;
   const settings = await machine.settings(deps.signal);
-  const { endpoints } = await machine.located(deps.signal);
+  const endpoints = machine.everybody();
   for (const kind of hostKeyKinds) {
     const { shown } = await askForHostKeys({ settings, endpoints, kind, ...deps });
     const usable = shown.filter(({ verdict }) => verdict === "unknown");

@@ -4,12 +4,13 @@
 import type { Logger } from "pino";
 import type { CacheConfig } from "../config/schema.js";
 import { absence, lookupTarget, toLinkConfig } from "../daemon/cache-target.js";
-import type { SshLink } from "../link/link.js";
+import type { Endpoint, SshLink } from "../link/link.js";
 import { gatherIdentities, type Identities } from "../link/identities.js";
 import { askForHostKeys, type ShownKeys } from "../link/shown-keys.js";
 import { readSshSettings, type LinkConfig, type SshSettings } from "../link/ssh-config.js";
 import { connectLink, type Login } from "../link/ssh-link.js";
 import type { Discovery, LookupResult, LookupTarget } from "../sources/discovery.js";
+import { unique } from "../sources/discovery/picture.js";
 import { handshakeDaemon } from "../upstream/handshake-daemon.js";
 import { TetherError } from "../util/errors.js";
 import { once, type Once } from "./once.js";
@@ -35,9 +36,12 @@ export interface Machine {
   readonly config: CacheConfig;
   readonly linkConfig: LinkConfig;
   readonly settings: Once<SshSettings>;
-  /** Everybody who answers to the name. Rejects with code `absent` where nobody does. */
+  /** Who answers to the name first. Rejects with code `absent` where nobody does. */
   readonly located: Once<LookupResult>;
+  /** Those of everybody who answers to the name, where the first ones are not known. */
   readonly keys: Once<ShownKeys>;
+  /** Where those answer whose keys were asked for; none before that. */
+  everybody(): readonly Endpoint[];
   readonly identities: Once<Identities>;
   /** Rejects only with the signal's reason, or as those it needs. */
   readonly reached: Once<Reached>;
@@ -61,24 +65,31 @@ export function createMachine(name: string, config: CacheConfig, deps: MachineDe
   const { env, log } = deps;
   const linkConfig = toLinkConfig(name, config);
   const settings = once((signal) => readSshSettings(linkConfig, { env, signal }));
+  const target = async (signal: AbortSignal): Promise<LookupTarget> =>
+    lookupTarget(config, (await settings(signal)).hostname);
   const located = once(async (signal) => {
-    const target = lookupTarget(config, (await settings(signal)).hostname);
-    const result = await deps.discovery.lookup(target, signal, { thorough: true });
+    const sought = await target(signal);
+    const result = await deps.discovery.lookup(sought, signal);
     if (result.endpoints.length === 0) {
-      throw new TetherError("absent", absence(target, result), {
-        remedy: searchAdvice(result.how, target),
+      throw new TetherError("absent", absence(sought, result), {
+        remedy: searchAdvice(result.how, sought),
       });
     }
     return result;
   });
-  const keys = once(async (signal) =>
-    askForHostKeys({
-      settings: await settings(signal),
-      endpoints: (await located(signal)).endpoints,
-      env,
-      signal,
-    }),
-  );
+  /** Whoever answers to the name, as far as is known. */
+  let everybody: readonly Endpoint[] = [];
+  const keys = once(async (signal) => {
+    const ask = async (endpoints: readonly Endpoint[]): Promise<ShownKeys> => {
+      everybody = endpoints;
+      return askForHostKeys({ settings: await settings(signal), endpoints, env, signal });
+    };
+    const first = await ask((await located(signal)).endpoints);
+    if (first.shown.some(({ verdict }) => verdict === "known")) return first;
+    // The machine itself may answer to its name too, only later.
+    const { endpoints } = await deps.discovery.lookup(await target(signal), signal, { thorough: true });
+    return endpoints.length === 0 ? first : ask(unique([...everybody, ...endpoints]));
+  });
   const identities = once(async (signal) => gatherIdentities(await settings(signal), { env, signal, log }));
   let link: SshLink | null = null;
   let closed = false;
@@ -87,7 +98,7 @@ export function createMachine(name: string, config: CacheConfig, deps: MachineDe
     const args = {
       config: linkConfig,
       settings: await settings(signal),
-      endpoints: (await located(signal)).endpoints,
+      endpoints: everybody.length > 0 ? everybody : (await located(signal)).endpoints,
       handshake: handshakeDaemon,
       onLogin: (one: Login) => (login = one),
     };
@@ -108,6 +119,7 @@ export function createMachine(name: string, config: CacheConfig, deps: MachineDe
     settings,
     located,
     keys,
+    everybody: () => everybody,
     identities,
     reached,
     wasReached: () => link !== null,

@@ -5,8 +5,13 @@ import { mkdir, readFile, stat, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { cacheSchema } from "../../src/config/schema.js";
+import { findExpectedOffer, findHostKeyOffers } from "../../src/doctor/host-key-offers.js";
+import { createMachine, type Machine } from "../../src/doctor/machine.js";
+import type { Discovery } from "../../src/sources/discovery.js";
 import { cacheTable, type DaemonHome, type Ended } from "../support/daemon.js";
 import { makeDaemonFixture, type DaemonFixture } from "../support/daemon-fixture.js";
+import { silentLog } from "../support/silent-log.js";
 import type { Sshd, SshdOptions } from "../support/sshd.js";
 import { runAtTerminal, type AtTerminal } from "../support/terminal.js";
 
@@ -200,5 +205,40 @@ describe("without a terminal", () => {
       code: 2,
       stderr: expect.stringContaining("The caches are: pi"),
     });
+  });
+});
+
+describe("where two machines answer to the name", () => {
+  /** What discovery would hear: the first one at once, both when it listens to the end. */
+  const machineOf = (...sshds: readonly Sshd[]): Machine => {
+    const endpoints = sshds.map(({ address, port }) => ({ address, port, family: 4 as const }));
+    const lookup: Discovery["lookup"] = async (_target, _signal, options) => ({
+      endpoints: options?.thorough === true ? endpoints : endpoints.slice(0, 1),
+      how: "mdns",
+    });
+    const config = cacheSchema.parse({ host: "pi.local", "known-hosts": join(home.dir, "known_hosts") });
+    return createMachine("pi", config, { discovery: { lookup }, env: home.env, log: silentLog });
+  };
+  const { signal } = new AbortController();
+  const deps = { env: process.env, signal };
+
+  test("both keys are offered, and the expected fingerprint tells which it is", async () => {
+    const [stranger1, pi] = [await fixture.far.sshd(), await fixture.far.sshd()];
+    const machine = machineOf(stranger1, pi);
+    const { offers } = await findHostKeyOffers(machine, signal);
+    expect(offers.map(({ fingerprint: shown }) => shown)).toEqual([
+      await fingerprint(stranger1),
+      await fingerprint(pi),
+    ]);
+    const found = await findExpectedOffer(machine, offers, await fingerprint(pi), deps);
+    expect(found?.addresses).toEqual([pi.address]);
+  });
+
+  test("the one that is known is enough, however late it answers", async () => {
+    const [stranger1, pi] = [await fixture.far.sshd(), await fixture.far.sshd()];
+    await writeFile(join(home.dir, "known_hosts"), `${pi.knownHostsLine("pi.local")}\n`);
+    const { known: found, offers } = await findHostKeyOffers(machineOf(stranger1, pi), signal);
+    expect(found).toBe(`ED25519 ${await fingerprint(pi)}`);
+    expect(offers).toEqual([]);
   });
 });
