@@ -256,6 +256,15 @@ describe("a spool that does not work", () => {
     else await expectQueued();
   });
 
+  test("is itself a link to a folder of root's", async () => {
+    const folder = join(machine.dir, "root-only");
+    for (const name of ["incoming", "roots"]) await mkdir(join(folder, name), { recursive: true });
+    await rm(machine.ada.spool, { recursive: true });
+    await symlink(folder, machine.ada.spool);
+    says(await run(), "can not be written to");
+    for (const name of ["incoming", "roots"]) expect(await readdir(join(folder, name))).toEqual([]);
+  });
+
   test("has a link to a file of root's where its own file goes", async () => {
     const file = join(machine.dir, "shadow");
     await writeFile(file, "secret");
