@@ -1,4 +1,4 @@
-// `nix-tether pause` and `resume`: have the daemon leave a cache alone, or take it up again.
+// `nix-tether pause`, `resume` and `connect`: have the daemon leave a cache alone, or take it up again.
 
 import { resolveDirs } from "../config/dirs.js";
 import { askDaemon } from "../control/client.js";
@@ -11,9 +11,9 @@ import { statusText } from "./status-text.js";
 const timeoutMs = 15_000;
 
 /** Does it to `cache`, or to every cache, and shows the state that follows. Resolves to the exit code. */
-export async function pauseOrResume(
+export async function tellDaemon(
   context: CliContext,
-  command: "pause" | "resume",
+  command: "pause" | "resume" | "connect",
   cache: string | undefined,
 ): Promise<number> {
   const { controlSocket } = resolveDirs(context.env);

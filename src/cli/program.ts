@@ -132,11 +132,20 @@ function program(
       "pause [cache]",
       "Stop using a cache until it is resumed, restarts included",
       withCache,
-      (args) =>
-        ends(import("./pause.js").then(({ pauseOrResume }) => pauseOrResume(context, "pause", args.cache))),
+      (args) => ends(import("./pause.js").then(({ tellDaemon }) => tellDaemon(context, "pause", args.cache))),
     )
     .command("resume [cache]", "Use a paused cache again; try one that waits at once", withCache, (args) =>
-      ends(import("./pause.js").then(({ pauseOrResume }) => pauseOrResume(context, "resume", args.cache))),
+      ends(import("./pause.js").then(({ tellDaemon }) => tellDaemon(context, "resume", args.cache))),
+    )
+    .command(
+      "connect [cache]",
+      "As resume, and go also the ways that are `only-when-asked`",
+      (command) =>
+        withCache(command).epilogue(
+          "It counts until the cache is reached by a way that needs no asking, is paused, or the machine sleeps.",
+        ),
+      (args) =>
+        ends(import("./pause.js").then(({ tellDaemon }) => tellDaemon(context, "connect", args.cache))),
     )
     .command(
       "explain <path>",

@@ -100,7 +100,7 @@ function notesOf(
     if (state === "set-aside") return `${name}: set aside${why}`;
     if (size !== null && sent >= size && size > 0) return `${name}: sent, to be confirmed`;
     const target = uploads.targets[name]?.state;
-    if (target === "offline") return `${name}: waits ${untilUsed(caches[name]?.state)}`;
+    if (target === "offline") return `${name}: waits ${untilUsed(caches[name])}`;
     if (target === "held" && !isAsked) return `${name}: held back`;
     if (tries === 0 || retryAt === null) return `${name}: next in turn`;
     const ms = Date.parse(retryAt) - now;

@@ -53,6 +53,7 @@ export function statusFacts(report: StatusReport, names: readonly string[], now:
     const own = warnings.filter(({ cache }) => cache === name);
     const notes = [
       ...reasonNote(status, own, told, now),
+      ...wayNote(status),
       ...uploadsNote(status, report.uploads.targets[name]),
     ];
     return [{ name, status, cells: cellsOf(name, status, report.warnings, now), notes }];
@@ -119,8 +120,18 @@ function reasonNote(
   return [printable(longer?.text ?? reason) + again];
 }
 
-function uploadsNote({ state }: CacheStatus, target: UploadTargetStatus | undefined): string[] {
-  const sentence = target === undefined ? null : uploadsSentence(target, state);
+/** By which way it is reached, where that makes a difference. */
+function wayNote({ host, way }: CacheStatus): string[] {
+  if (way === null) return [];
+  const words = [
+    ...(way.host === host ? [] : [`reached as ${printable(way.host)}`]),
+    ...(way.uploads ? [] : ["without uploads"]),
+  ];
+  return words.length === 0 ? [] : [words.join(", ")];
+}
+
+function uploadsNote(status: CacheStatus, target: UploadTargetStatus | undefined): string[] {
+  const sentence = target === undefined ? null : uploadsSentence(target, status);
   return sentence === null ? [] : [`uploads: ${sentence}`];
 }
 

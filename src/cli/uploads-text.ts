@@ -1,11 +1,14 @@
 // The uploads to one cache in a sentence, for a person. Pure.
 
-import type { CacheStateName, UploadTargetStatus } from "../control/messages.js";
+import type { CacheStatus, UploadTargetStatus } from "../control/messages.js";
 import { printable } from "../util/printable.js";
 import { bytes, bytesOf, counted, speed, timeLeft } from "./words.js";
 
-/** What is going, what waits and why, what is done; null where there is nothing to tell. `cache` is the cache's state. */
-export function uploadsSentence(target: UploadTargetStatus, cache: CacheStateName): string | null {
+/** How far a cache is in use. */
+type CacheUse = Pick<CacheStatus, "state" | "way">;
+
+/** What is going, what waits and why, what is done; null where there is nothing to tell. */
+export function uploadsSentence(target: UploadTargetStatus, cache: CacheUse): string | null {
   const others = [...done(target), ...aside(target)];
   const parts =
     target.state === "copying" ? [...going(target), ...others] : [...others, ...waiting(target, cache)];
@@ -29,15 +32,13 @@ function going({ now, going: copy, rate, left, waiting: count }: UploadTargetSta
   return [facts.join(", "), ...rest];
 }
 
-/** Until when what is for a cache that is not in use waits. */
-export function untilUsed(cache: CacheStateName | undefined): string {
-  return cache === "paused" ? "until it is resumed" : "until it is in reach";
+/** Until when what is for a cache that is not in use, or by a way without uploads, waits. */
+export function untilUsed(cache: CacheUse | undefined): string {
+  if (cache?.way?.uploads === false) return "until it is reached by a way with uploads";
+  return cache?.state === "paused" ? "until it is resumed" : "until it is in reach";
 }
 
-function waiting(
-  { waiting: count, left, reason, state }: UploadTargetStatus,
-  cache: CacheStateName,
-): string[] {
+function waiting({ waiting: count, left, reason, state }: UploadTargetStatus, cache: CacheUse): string[] {
   if (count === 0) return [];
   const what = `${counted(count, "path")}${left > 0 ? ` (${bytes(left)})` : ""}`;
   if (state === "offline") return [`${what} waiting ${untilUsed(cache)}`];

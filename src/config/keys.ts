@@ -7,6 +7,9 @@ import { configSchema } from "./schema.js";
 /** Stands in a key path for the name that the user chooses, as in `caches.NAME.host`. */
 const anyName = "NAME";
 
+/** Ends the name of a list of tables in a key path, as in `caches.NAME.ways[].host`. */
+const anyIndex = "[]";
+
 /** One documented key. */
 export interface ConfigKey {
   readonly path: readonly string[];
@@ -32,7 +35,8 @@ export function namesAt(path: readonly PropertyKey[]): string[] {
 /** The sentence that documents the table at this path. */
 export function tableDescription(path: readonly string[]): string {
   const documented = path.at(-1) === anyName ? path.slice(0, -1) : path;
-  return (schemaAt(documented) as z.ZodType).description ?? "";
+  const names = documented.map((segment) => segment.replace(anyIndex, ""));
+  return (schemaAt(names) as z.ZodType).description ?? "";
 }
 
 function schemaAt(path: readonly PropertyKey[]): z.core.$ZodType {
@@ -40,6 +44,7 @@ function schemaAt(path: readonly PropertyKey[]): z.core.$ZodType {
   for (const segment of path) {
     const inner = unwrap(schema);
     if (inner instanceof z.ZodRecord) schema = inner.valueType;
+    else if (inner instanceof z.ZodArray) schema = inner.element;
     else if (inner instanceof z.ZodObject) schema = inner.shape[String(segment)] as z.core.$ZodType;
     else return z.never();
   }
@@ -53,6 +58,9 @@ function leaves(schema: z.core.$ZodType, path: readonly string[]): ConfigKey[] {
     return Object.entries(inner.shape).flatMap(([key, child]) =>
       leaves(child as z.core.$ZodType, [...path, key]),
     );
+  }
+  if (inner instanceof z.ZodArray && unwrap(inner.element) instanceof z.ZodObject) {
+    return leaves(inner.element, [...path.slice(0, -1), `${path.at(-1)}${anyIndex}`]);
   }
   // The schema itself is asked what it thinks of nothing, and of something that TOML can not hold.
   const absent = z.safeParse(schema, undefined);

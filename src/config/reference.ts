@@ -12,7 +12,8 @@ export function referenceTables(): string {
   return [...new Set(keys.map(tableOf))]
     .map((name) => {
       const table = markdownTable(keys.filter((key) => tableOf(key) === name));
-      return `## \`[${name}]\`\n\n${tableDescription(name.split("."))}\n\n${table}`;
+      const heading = name.endsWith("[]") ? `[[${name.slice(0, -2)}]]` : `[${name}]`;
+      return `## \`${heading}\`\n\n${tableDescription(name.split("."))}\n\n${table}`;
     })
     .join("\n\n");
 }

@@ -2,6 +2,7 @@
 // The documentation's tables and every error message come from here.
 
 import { z } from "zod";
+import { canonicalAddress } from "../util/ip-address.js";
 import { parseSize } from "./size.js";
 
 // Every leaf carries, as its error text, what it expects in words: that is what a message about a wrong value
@@ -51,10 +52,55 @@ function pattern(regex: RegExp, words: string): z.ZodString {
   return z.string(words).regex(regex, words);
 }
 
+const networkWords =
+  'the networks that it is for: names of NetworkManager\'s connections, "ssid:NAME", "gateway:ADDRESS"';
+
+/** A connection whose name looks like another kind of rule is written `connection:NAME`. */
+const network = z
+  .string(networkWords)
+  .refine(
+    (rule) => /^(connection|ssid):./.test(rule) || isGateway(rule) || /^(?![a-z]+:)\S/.test(rule),
+    networkWords,
+  );
+
+function isGateway(rule: string): boolean {
+  return rule.startsWith("gateway:") && canonicalAddress(rule.slice("gateway:".length)) !== null;
+}
+
+const hostWords = "a host name, address or ssh alias";
+
+/** What may be said of each way to a machine. */
+const wayKeys = {
+  networks: z
+    .array(network, networkWords)
+    .min(1, networkWords)
+    .optional()
+    .describe("The networks on which `host` is tried; by default all. Elsewhere it is not even looked for."),
+  uploads: z
+    .boolean("true or false")
+    .default(true)
+    .describe("Whether uploads go this way too; not over what costs by volume, for instance."),
+  "only-when-asked": z
+    .boolean("true or false")
+    .default(false)
+    .describe(
+      "Go this way only after `nix-tether connect`, until the cache is paused or the machine sleeps.",
+    ),
+};
+
+/** One `[[caches.NAME.ways]]` table. */
+const waySchema = z.strictObject({
+  host: pattern(argument, hostWords).describe(
+    "The same machine by another name or address, such as a VPN's.",
+  ),
+  port: port.optional().describe("Port of sshd there; by default the cache's."),
+  ...wayKeys,
+});
+
 /** One `[caches.NAME]` table. */
 export const cacheSchema = z.strictObject({
   type: z.literal("ssh", '"ssh"').default("ssh").describe("Kind of cache: a machine with sshd and Nix."),
-  host: pattern(argument, "a host name, address or ssh alias").describe(
+  host: pattern(argument, hostWords).describe(
     "The machine: a `.local` name (asked by mDNS), another name, an address, or an alias in `~/.ssh/config`.",
   ),
   user: pattern(argument, "a login name").optional().describe("Login name; by default what `ssh -G` says."),
@@ -83,6 +129,11 @@ export const cacheSchema = z.strictObject({
   instance: pattern(/\S/, "an instance name")
     .optional()
     .describe("The instance name to look for with `service`; by default `host` without its `.local`."),
+  ...wayKeys,
+  ways: z
+    .array(waySchema, "a list of tables")
+    .default([])
+    .describe("Other ways to the machine, tried in this order when it is not there by `host`."),
   priority: z
     .int(priorityWords)
     .min(0, priorityWords)
@@ -186,5 +237,7 @@ export const configSchema = z.strictObject({
     .describe("What is sent to the machines."),
 });
 
+/** One `[[caches.NAME.ways]]` table, read. */
+export type WayConfig = z.output<typeof waySchema>;
 export type CacheConfig = z.output<typeof cacheSchema>;
 export type Config = z.output<typeof configSchema>;

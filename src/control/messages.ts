@@ -12,6 +12,8 @@ export interface CacheStatus {
   host: string;
   address: string | null;
   port: number | null;
+  /** By which of the cache's hosts it is reached, and whether uploads go this way; null while it is not online. */
+  way: { host: string; uploads: boolean } | null;
   /** When the present state began. */
   since: string;
   /** Why it is not online: a sentence; null while online. */
@@ -140,6 +142,8 @@ export type ControlRequest =
   | { command: "status" }
   | { command: "pause"; cache: string | null }
   | { command: "resume"; cache: string | null }
+  /** As `resume`, and also by ways that are only for this. */
+  | { command: "connect"; cache: string | null }
   | { command: "explain"; hashPart: string }
   /** Asks now for what the cache was said not to have, so that Nix finds what is there by now. */
   | { command: "recheck"; cache: string | null }

@@ -20,6 +20,7 @@ const requestSchema: z.ZodType<ControlRequest> = z.discriminatedUnion(
     z.strictObject({ command: z.literal("status") }),
     z.strictObject({ command: z.literal("pause"), cache }),
     z.strictObject({ command: z.literal("resume"), cache }),
+    z.strictObject({ command: z.literal("connect"), cache }),
     z.strictObject({ command: z.literal("recheck"), cache }),
     z.strictObject({ command: z.literal("explain"), hashPart }),
     z.strictObject({ command: z.literal("queue") }),
@@ -27,7 +28,7 @@ const requestSchema: z.ZodType<ControlRequest> = z.discriminatedUnion(
     z.strictObject({ command: z.literal("queue-drop"), paths: paths.nullable().default(null) }),
     z.strictObject({ command: z.literal("enqueue"), paths, now }),
   ],
-  'an object with "command" being "status", "pause", "resume", "recheck", "explain", "queue", "queue-retry", "queue-drop" or "enqueue"',
+  'an object with "command" being "status", "pause", "resume", "connect", "recheck", "explain", "queue", "queue-retry", "queue-drop" or "enqueue"',
 );
 
 /**

@@ -34,7 +34,7 @@ export interface AnswerDeps {
 export function createAnswerer(deps: AnswerDeps): (request: ControlRequest) => Promise<ControlReply> {
   const { controller, names, report } = deps;
   return async (request) => {
-    if (request.command === "status" || request.command === "resume") {
+    if (["status", "resume", "connect"].includes(request.command)) {
       // A person may have mended something by now.
       await deps.permissions.lookAgain();
     }

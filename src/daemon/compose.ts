@@ -4,13 +4,16 @@ import type { Logger } from "pino";
 import type { Config } from "../config/schema.js";
 import type { Dirs } from "../config/dirs.js";
 import { rulesMatter } from "../decision/upload-gate.js";
+import { needNames } from "../decision/ways.js";
 import { createGateway, type Gateway } from "../gateway/gateway.js";
 import { watchConditions, type Conditions } from "../sources/conditions.js";
 import { createDiscovery } from "../sources/discovery.js";
 import { startNetmon, type NetmonEvent } from "../sources/netmon.js";
+import { readNetworkState } from "../sources/netmon/network-state.js";
 import type { StatusReport } from "../control/messages.js";
 import type { TetherError } from "../util/errors.js";
 import { createAnswerer } from "./answer.js";
+import { allWays } from "./cache-ways.js";
 import { openControl } from "./control.js";
 import { createController, type Controller, type Posted } from "./controller.js";
 import { createEffects } from "./effects.js";
@@ -54,7 +57,8 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
   const watchdogMs = takeWatchdogMs(env, process.pid);
   const warnings = createWarnings({ log, now: Date.now });
   const control = await openControl({ path: dirs.controlSocket, warnings, log });
-  const common = { config, dirs, env, warnings, log };
+  const ways = allWays(config);
+  const common = { config, dirs, env, ways, warnings, log };
 
   let stopping = false;
   let noPort: TetherError | null = null;
@@ -119,7 +123,10 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
       notifier.status(statusLine(states, noPort?.message ?? null));
     },
   });
-  controller = createController({ caches: names, paused, apply, log, now: Date.now, random: Math.random });
+  const namesNeeded = needNames([...ways.values()].flat());
+  const network = { state: readNetworkState(), connections: namesNeeded ? null : [] };
+  const chance = { now: Date.now, random: Math.random };
+  controller = createController({ ways, network, paused, apply, log, ...chance });
   const since = Date.now();
   const { pid } = process;
   report = createReporter({ ...common, controller, gateway, tethers, uploads, listing, since, pid });
@@ -138,7 +145,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
     discovery.refresh({ force: event.type === "wake" || event.moved });
     post({ fact: event });
   };
-  const netmon = startNetmon({ log, onEvent: onNetmon });
+  const netmon = startNetmon({ log, onEvent: onNetmon, names: namesNeeded });
   const onConditions = (conditions: Conditions): void => post({ fact: { type: "conditions", conditions } });
   const watch =
     uploads !== null && rulesMatter(uploadRules(config)) ? watchConditions({ log, onConditions }) : null;

@@ -3,6 +3,7 @@
 import type { Logger } from "pino";
 import { transition } from "../decision/transition.js";
 import { initialState, type CacheState } from "../decision/state.js";
+import { waysNow, type Network, type Way } from "../decision/ways.js";
 import type { Conditions } from "../sources/conditions.js";
 import type { CacheEvent, Fact, HostEvent } from "../sources/event.js";
 
@@ -23,7 +24,10 @@ export interface Controller {
 
 /** `apply` brings the world in line with the states and the conditions; it is never run twice at once. */
 export function createController(deps: {
-  readonly caches: readonly string[];
+  /** The ways to each cache, by its name. */
+  readonly ways: ReadonlyMap<string, readonly Way[]>;
+  /** As it is at the start. */
+  readonly network: Network;
   /** Those that begin as paused. */
   readonly paused: readonly string[];
   readonly apply: (states: States, conditions: Conditions | null) => Promise<void>;
@@ -32,8 +36,12 @@ export function createController(deps: {
   readonly random: () => number;
 }): Controller {
   const states = new Map<string, CacheState>(
-    deps.caches.map((name) => [name, initialState(deps.now(), { paused: deps.paused.includes(name) })]),
+    [...deps.ways.keys()].map((name) => [
+      name,
+      initialState(deps.now(), { paused: deps.paused.includes(name) }),
+    ]),
   );
+  let { network } = deps;
   let conditions: Conditions | null = null;
   const losses = new Map<string, number>();
   let tail: Promise<void> = Promise.resolve();
@@ -41,7 +49,8 @@ export function createController(deps: {
   const fold = (cache: string, fact: Fact): void => {
     const before = states.get(cache);
     if (before === undefined) return;
-    const after = transition(before, fact, { now: deps.now(), random: deps.random() });
+    const ways = waysNow(cache, deps.ways.get(cache) ?? [], network);
+    const after = transition(before, fact, { now: deps.now(), random: deps.random(), ways });
     if (after === before) return;
     states.set(cache, after);
     if (before.name === "online" && after.name !== "online" && after.name !== "paused")
@@ -50,6 +59,7 @@ export function createController(deps: {
   };
 
   const step = async (posted: Posted): Promise<void> => {
+    if (posted.fact.type === "network") network = posted.fact;
     if ("cache" in posted) fold(posted.cache, posted.fact);
     else for (const cache of states.keys()) fold(cache, posted.fact);
     if (posted.fact.type === "conditions") ({ conditions } = posted.fact);
@@ -69,7 +79,8 @@ export function createController(deps: {
 
 /** One line per change that a person would care about. */
 function logTransition(log: Logger, cache: string, before: CacheState, after: CacheState, fact: Fact): void {
-  const changed = before.name !== after.name || reasonOf(before) !== reasonOf(after);
+  const changed =
+    before.name !== after.name || reasonOf(before) !== reasonOf(after) || linkOf(before) !== linkOf(after);
   if (!changed) {
     log.debug(
       { cache, state: after.name, fact: fact.type, attempt: after.attempt },
@@ -96,6 +107,10 @@ function logTransition(log: Logger, cache: string, before: CacheState, after: Ca
     case "paused":
       log.info(fields, `${cache} is paused`);
   }
+}
+
+function linkOf(state: CacheState): number | null {
+  return state.name === "online" ? state.link : null;
 }
 
 function reasonOf(state: CacheState): string | null {

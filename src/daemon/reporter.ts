@@ -4,6 +4,7 @@ import type { Config } from "../config/schema.js";
 import type { Dirs } from "../config/dirs.js";
 import type { StatusReport } from "../control/messages.js";
 import type { Gateway } from "../gateway/gateway.js";
+import type { Ways } from "./cache-ways.js";
 import type { Controller } from "./controller.js";
 import type { Listing } from "./listing.js";
 import { bareCacheUrl } from "./override-file.js";
@@ -16,6 +17,7 @@ import type { Warnings } from "./warnings.js";
 export interface ReporterDeps {
   readonly config: Config;
   readonly dirs: Dirs;
+  readonly ways: Ways;
   readonly controller: Pick<Controller, "states" | "losses">;
   readonly gateway: Pick<Gateway, "stats" | "transfers">;
   readonly tethers: ReadonlyMap<string, Tether>;
@@ -38,10 +40,12 @@ export function createReporter(deps: ReporterDeps): () => StatusReport {
     const caches = new Map<string, CacheFacts>();
     for (const [name, state] of controller.states()) {
       const generation = generations.current(name);
+      const cache = config.caches[name];
       caches.set(name, {
         state,
-        host: config.caches[name]?.host ?? name,
-        trusted: config.caches[name]?.trusted ?? false,
+        host: cache?.host ?? name,
+        ways: deps.ways.get(name) ?? [],
+        trusted: cache?.trusted ?? false,
         link: deps.tethers.get(name)?.link() ?? null,
         listed: listed.includes(name),
         url: bareCacheUrl({

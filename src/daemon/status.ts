@@ -10,10 +10,13 @@ import type {
 import type { CacheState } from "../decision/state.js";
 import type { GatewayStats, Transfer } from "../gateway/gateway.js";
 import type { SshLink } from "../link/link.js";
+import type { CacheWay } from "./cache-ways.js";
 
 /** All that is known of one cache at a moment. */
 export interface CacheFacts {
   readonly host: string;
+  /** The ways to it, in the order of preference. */
+  readonly ways: readonly CacheWay[];
   /** Whether its unsigned paths are accepted. */
   readonly trusted: boolean;
   readonly state: CacheState;
@@ -94,13 +97,15 @@ function unsignedWarning(cache: string, facts: CacheFacts): Warning[] {
 
 function cacheStatus(cache: CacheFacts): CacheStatus {
   const { state, link, stats } = cache;
-  const online = state.name === "online" ? state.connection : null;
+  const online = state.name === "online" ? state : null;
+  const way = online === null ? undefined : cache.ways[online.way];
   return {
     type: "ssh",
     state: state.name,
     host: cache.host,
-    address: online?.address ?? null,
-    port: online?.port ?? null,
+    address: online?.connection.address ?? null,
+    port: online?.connection.port ?? null,
+    way: way === undefined ? null : { host: way.config.host, uploads: way.uploads },
     since: iso(state.since),
     reason: reasonOf(state),
     retryAt: "look" in state && state.look.kind === "later" ? iso(state.look.at) : null,

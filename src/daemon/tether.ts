@@ -1,17 +1,14 @@
 // The effects of one cache: the try that is under way, the link in use with what stands on it, and its timer.
 // It follows `Desired`; it never decides.
 
-import type { Logger } from "pino";
-import type { CacheConfig } from "../config/schema.js";
 import type { Desired } from "../decision/desired.js";
 import type { openForward } from "../forward/local-socket.js";
 import type { Gateway } from "../gateway/gateway.js";
 import type { SshLink } from "../link/link.js";
 import type { LookupTarget } from "../sources/discovery.js";
-import type { CacheEvent } from "../sources/event.js";
 import type { NetworkState } from "../sources/netmon.js";
 import type { Upstream } from "../upstream/upstream.js";
-import { attemptCache, toFailure, type AttemptDeps } from "./attempt.js";
+import { attemptCache, toFailure, type AttemptDeps, type Reached } from "./attempt.js";
 import type { Rechecks } from "./rechecks.js";
 import type { LinkUploads } from "./uploads.js";
 
@@ -24,9 +21,7 @@ const probeMs = 2_000;
 const longestRestMs = 10 * 60_000;
 
 /** What one cache's effects need. */
-export interface TetherDeps extends Omit<AttemptDeps, "post" | "onTarget" | "log"> {
-  readonly name: string;
-  readonly config: CacheConfig;
+export interface TetherDeps extends Omit<AttemptDeps, "onTarget"> {
   readonly gateway: Gateway;
   readonly socketPath: string;
   readonly openForward: typeof openForward;
@@ -35,13 +30,11 @@ export interface TetherDeps extends Omit<AttemptDeps, "post" | "onTarget" | "log
   readonly beginRechecks: () => Rechecks;
   /** Null where nothing is uploaded to this cache. */
   readonly uploads: LinkUploads | null;
-  readonly post: (fact: CacheEvent) => void;
   /** Raises or (null) clears the warning that the forward could not be opened. */
   readonly warnForward: (error: unknown) => void;
   readonly now: () => number;
   /** Reads the network as it is now. */
   readonly network: () => NetworkState;
-  readonly log: Logger;
 }
 
 /** One cache's effects. */
@@ -59,9 +52,12 @@ export interface Tether {
   close(): Promise<void>;
 }
 
-interface InUse {
+/** A link, and the number of the try that it comes from. */
+interface Fresh extends Reached {
   readonly attempt: number;
-  readonly link: SshLink;
+}
+
+interface InUse extends Fresh {
   readonly upstream: Upstream;
   readonly rechecks: Rechecks;
   forward: Forward | null;
@@ -74,34 +70,35 @@ export function createTether(deps: TetherDeps): Tether {
   let running: { attempt: number; abort: AbortController } | null = null;
   /** A try is started once: its report may still be queued when the next wish comes. */
   let lastStarted = 0;
-  let fresh: { attempt: number; link: SshLink } | null = null;
+  let fresh: Fresh | null = null;
   let inUse: InUse | null = null;
   let probing = false;
   let timer: { at: number; handle: NodeJS.Timeout } | null = null;
-  let watched: { target: LookupTarget; stop: () => void } | null = null;
+  /** By the index of the way. */
+  const watched = new Map<number, { target: LookupTarget; stop: () => void }>();
 
-  const watch = (target: LookupTarget): void => {
-    if (JSON.stringify(watched?.target) === JSON.stringify(target)) return;
-    watched?.stop();
+  const watch = (way: number, target: LookupTarget): void => {
+    const before = watched.get(way);
+    if (JSON.stringify(before?.target) === JSON.stringify(target)) return;
+    before?.stop();
     const stop = deps.discovery.watch(target, (news) => post({ type: "news", ...news }));
-    watched = { target, stop };
+    watched.set(way, { target, stop });
   };
 
-  const start = (attempt: number): void => {
+  const start = (attempt: number, ways: readonly number[]): void => {
     const abort = new AbortController();
     lastStarted = attempt;
     running = { attempt, abort };
-    const { discovery, handshake, env, log } = deps;
-    const attemptDeps = { name, discovery, handshake, env, log, post, onTarget: watch };
-    void attemptCache(attempt, deps.config, attemptDeps, abort.signal).then((link) => {
+    void attemptCache(attempt, ways, { ...deps, onTarget: watch }, abort.signal).then((reached) => {
       if (running?.attempt === attempt) running = null;
-      if (link === null) return;
+      if (reached === null) return;
+      const { link, way } = reached;
       if (abort.signal.aborted) return link.close();
-      fresh = { attempt, link };
+      fresh = { attempt, link, way };
       void link.closed.then((error) => post({ type: "closed", attempt, failure: toFailure(error) }));
       const { address, port, localAddress } = link;
       const connection = { address, port, localAddress };
-      post({ type: "connected", attempt, connection, network: deps.network() });
+      post({ type: "connected", attempt, way, connection, network: deps.network() });
     });
   };
 
@@ -130,11 +127,11 @@ export function createTether(deps: TetherDeps): Tether {
     timer = { at, handle };
   };
 
-  const bringUp = (attempt: number, link: SshLink): void => {
-    const upstream = deps.openUpstream(link);
+  const bringUp = (from: Fresh): void => {
+    const upstream = deps.openUpstream(from.link);
     gateway.setUpstream(name, upstream);
     const rechecks = deps.beginRechecks();
-    const using: InUse = { attempt, link, upstream, rechecks, forward: null, settled: false };
+    const using: InUse = { ...from, upstream, rechecks, forward: null, settled: false };
     inUse = using;
     if (rechecks.settled === null) using.settled = true;
     void rechecks.settled?.then(() => {
@@ -183,7 +180,7 @@ export function createTether(deps: TetherDeps): Tether {
     link: () => (inUse?.settled === true ? inUse.link : null),
     startUploads: () => {
       const using = inUse;
-      if (using?.settled !== true || using.forward === null) return;
+      if (using?.settled !== true || using.forward === null || deps.ways[using.way]?.uploads !== true) return;
       deps.uploads?.start(using.link, () => using.forward?.sent ?? 0);
     },
     follow: async (wish) => {
@@ -193,22 +190,21 @@ export function createTether(deps: TetherDeps): Tether {
         running = null;
       }
       if (fresh !== null && fresh.attempt === wish.link) {
-        const { attempt, link } = fresh;
+        bringUp(fresh);
         fresh = null;
-        bringUp(attempt, link);
       } else if (fresh !== null && fresh.attempt !== wish.attempt) {
         fresh.link.close();
         fresh = null;
       }
       if (inUse !== null) await keepForward(inUse);
-      if (wish.attempt !== null && wish.attempt !== lastStarted) start(wish.attempt);
+      if (wish.attempt !== null && wish.attempt !== lastStarted) start(wish.attempt, wish.ways);
       if (wish.probe && inUse !== null) probe(inUse);
       setTimer(wish.wakeAt);
     },
     close: async () => {
       running?.abort.abort();
       fresh?.link.close();
-      watched?.stop();
+      for (const { stop } of watched.values()) stop();
       setTimer(null);
       await takeDown();
     },

@@ -1,7 +1,6 @@
 // The configured caches' tethers, each with what it needs of the rest.
 
 import type { Logger } from "pino";
-import type { CacheConfig, Config } from "../config/schema.js";
 import type { Dirs } from "../config/dirs.js";
 import { openForward } from "../forward/local-socket.js";
 import type { Gateway } from "../gateway/gateway.js";
@@ -11,6 +10,7 @@ import { readNetworkState } from "../sources/netmon/network-state.js";
 import { createDaemonUpstream } from "../upstream/daemon-upstream.js";
 import { handshakeDaemon } from "../upstream/handshake-daemon.js";
 import type { Upstream } from "../upstream/upstream.js";
+import type { CacheWay, Ways } from "./cache-ways.js";
 import type { Posted } from "./controller.js";
 import type { Listing } from "./listing.js";
 import { createTether, type Tether } from "./tether.js";
@@ -19,8 +19,9 @@ import type { Warnings } from "./warnings.js";
 
 /** What the tethers have in common. */
 export interface TethersDeps {
-  readonly config: Config;
   readonly dirs: Dirs;
+  /** Those to every cache. */
+  readonly ways: Ways;
   readonly env: NodeJS.ProcessEnv;
   readonly discovery: Discovery;
   readonly gateway: Gateway;
@@ -34,11 +35,11 @@ export interface TethersDeps {
 
 /** By the caches' names. */
 export function createTethers(deps: TethersDeps): ReadonlyMap<string, Tether> {
-  const { config, dirs, env, discovery, gateway, listing, uploads, warnings, post, log } = deps;
-  const tetherOf = (name: string, cache: CacheConfig): Tether =>
+  const { dirs, env, discovery, gateway, listing, uploads, warnings, post, log } = deps;
+  const tetherOf = (name: string, ways: readonly CacheWay[]): Tether =>
     createTether({
       name,
-      config: cache,
+      ways,
       gateway,
       discovery,
       env,
@@ -54,7 +55,7 @@ export function createTethers(deps: TethersDeps): ReadonlyMap<string, Tether> {
       now: Date.now,
       network: readNetworkState,
     });
-  return new Map(Object.entries(config.caches).map(([name, cache]) => [name, tetherOf(name, cache)]));
+  return new Map([...deps.ways].map(([name, ways]) => [name, tetherOf(name, ways)]));
 }
 
 function openUpstream(link: SshLink, log: Logger): Upstream {

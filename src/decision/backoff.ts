@@ -19,8 +19,12 @@ const agent: Schedule = { first: 5_000, cap: 10_000 };
 /** Refused by the far side: only a person changes that, and sshd must not be hammered. */
 const refused: Schedule = { first: 15_000, cap: 300_000 };
 
+/** In use by another way: there is no hurry, and the machine announces itself when it comes. */
+const betterWay: Schedule = { first: 30_000, cap: 300_000 };
+
 const schedules: Readonly<Record<string, Schedule>> = {
   absent,
+  "better-way": betterWay,
   "agent-missing": agent,
   "agent-empty": agent,
   "agent-locked": agent,

@@ -1,28 +1,43 @@
 // The decision: what a fact makes of a cache's state. Pure: no clock, no randomness, no effect of its own.
 
 import type { NetworkState } from "../sources/netmon.js";
-import type { CacheEvent, Connection, Fact, Failure } from "../sources/event.js";
-import { isRefusal, signPause, retryDelay } from "./backoff.js";
+import type { CacheEvent, Connection, Fact } from "../sources/event.js";
+import { isRefusal, signPause } from "./backoff.js";
+import { followWays, seek, seekLater, seekSoon } from "./follow-ways.js";
+import {
+  absent,
+  commonOf,
+  isBarred,
+  isHeld,
+  isResting,
+  isTrying,
+  lookAgain,
+  lookNow,
+  rest,
+  startLook,
+  waiting,
+  type Moment,
+  type Online,
+  type Waiting,
+} from "./looks.js";
 import type { CacheState } from "./state.js";
-
-type Online = Extract<CacheState, { name: "online" }>;
-type Waiting = Extract<CacheState, { name: "waiting" }>;
-
-/** What a transition may know besides state and fact. `random` is in [0, 1). */
-export interface Moment {
-  readonly now: number;
-  readonly random: number;
-}
 
 /** The state after `fact`; the very same object where the fact changes nothing. */
 export function transition(state: CacheState, fact: Fact, moment: Moment): CacheState {
+  return followWays(state, step(state, fact, moment), fact, moment);
+}
+
+/** Without regard to the ways that are open. */
+function step(state: CacheState, fact: Fact, moment: Moment): CacheState {
   switch (fact.type) {
     case "pause":
-      return state.name === "paused" ? state : { name: "paused", attempt: state.attempt, since: moment.now };
+      return state.name === "paused" ? state : { ...commonOf(state), name: "paused", since: moment.now };
     case "resume":
+    case "connect":
       if (state.name === "paused") return lookNow(state, "resumed", moment);
       // Whoever has mended something need not wait for the next try.
-      return isResting(state) ? lookAgain(state, "resumed", moment) : state;
+      if (isResting(state)) return lookAgain(state, "resumed", moment);
+      return state.name === "online" && state.better?.kind === "later" ? seek(state) : state;
     case "stop":
       return rest(state, "the daemon is stopping", moment);
     case "sleep":
@@ -34,6 +49,7 @@ export function transition(state: CacheState, fact: Fact, moment: Moment): Cache
     case "news":
       return onNews(state, fact, moment);
     case "due":
+      if (state.name === "online" && state.better?.kind === "later") return seek(state);
       return isResting(state) ? startLook(state, moment) : state;
     case "conditions":
     case "relist":
@@ -45,39 +61,44 @@ export function transition(state: CacheState, fact: Fact, moment: Moment): Cache
     case "failed":
     case "closed":
     case "probed":
-      return fact.attempt === state.attempt ? onReport(state, fact, moment) : state;
+      if (state.name === "online") return onlineReport(state, fact, moment);
+      return fact.attempt === state.attempt && isTrying(state) ? onReport(state, fact, moment) : state;
   }
 }
 
-/** A report of the try that is under way, or of the connection in use. */
+/** A report of the connection in use, or of the look for a better way. */
+function onlineReport(
+  state: Online,
+  fact: Extract<CacheEvent, { attempt: number }>,
+  moment: Moment,
+): CacheState {
+  if (fact.attempt !== state.link) {
+    if (fact.attempt !== state.attempt || state.better?.kind !== "now") return state;
+    if (fact.type === "connected") return connected(state, fact, moment);
+    return fact.type === "absent" || fact.type === "failed" ? seekLater(state, moment) : state;
+  }
+  if (fact.type === "closed") return lookNow(state, fact.failure.text, moment);
+  if (fact.type !== "probed") return state;
+  if (!fact.alive) return lookNow(state, "it stopped answering", moment);
+  return { ...state, doubt: "none" };
+}
+
+/** A report of the try that is under way. */
 function onReport(
   state: CacheState,
   fact: Extract<CacheEvent, { attempt: number }>,
   moment: Moment,
 ): CacheState {
-  if (state.name === "online") {
-    if (fact.type === "closed") return lookNow(state, fact.failure.text, moment);
-    if (fact.type !== "probed") return state;
-    return fact.alive ? { ...state, doubt: "none" } : lookNow(state, "it stopped answering", moment);
-  }
-  if (!isTrying(state)) return state;
   switch (fact.type) {
     case "found":
       // A retry after a failure stays "waiting" until it succeeds, so that its reason does not flicker.
       return state.name === "offline"
-        ? { name: "connecting", attempt: state.attempt, since: moment.now, tries: state.tries }
+        ? { ...commonOf(state), name: "connecting", since: moment.now, tries: state.tries }
         : state;
     case "absent":
       return absent(state, fact.text, moment);
     case "connected":
-      return {
-        name: "online",
-        attempt: state.attempt,
-        since: moment.now,
-        connection: fact.connection,
-        // The cable may have been pulled in the same breath, and nobody has told of it yet.
-        doubt: carries(fact.network, fact.connection) ? "none" : "grave",
-      };
+      return connected(state, fact, moment);
     case "failed":
       return waiting(state, fact.failure, moment);
     case "closed":
@@ -86,8 +107,27 @@ function onReport(
   }
 }
 
+function connected(
+  state: CacheState,
+  fact: Extract<CacheEvent, { type: "connected" }>,
+  moment: Moment,
+): CacheState {
+  return {
+    ...commonOf(state),
+    name: "online",
+    since: state.name === "online" ? state.since : moment.now,
+    link: fact.attempt,
+    way: fact.way,
+    connection: fact.connection,
+    // The cable may have been pulled in the same breath, and nobody has told of it yet.
+    doubt: carries(fact.network, fact.connection) ? "none" : "grave",
+    better: null,
+    tries: 0,
+  };
+}
+
 function onWake(state: CacheState, moment: Moment): CacheState {
-  if (state.name === "paused") return state;
+  if (state.name === "paused" || isBarred(state)) return state;
   // Only the clock told of this sleep: the far end may have given the connection up long ago.
   return state.name === "online" ? { ...state, doubt: "grave" } : lookAgain(state, "just woke up", moment);
 }
@@ -97,7 +137,7 @@ function onNetwork(
   { state: network, moved }: Extract<Fact, { type: "network" }>,
   moment: Moment,
 ): CacheState {
-  if (state.name === "paused" || isHeld(state)) return state;
+  if (state.name === "paused" || isHeld(state) || isBarred(state)) return state;
   if (state.name === "online") {
     if (!carries(network, state.connection)) return lookNow(state, "the network went away", moment);
     // Even where nothing seems to differ it may be another network.
@@ -112,6 +152,7 @@ function onNetwork(
 function onNews(state: CacheState, fact: Extract<Fact, { type: "news" }>, moment: Moment): CacheState {
   if (state.name === "paused" || isHeld(state)) return state;
   if (state.name === "online") {
+    if (fact.kind === "announced" && state.better?.kind === "later") return seekSoon(state, moment);
     const stillThere = fact.endpoints.some((endpoint) => endpoint.address === state.connection.address);
     return fact.kind === "announced" && stillThere ? state : doubting(state);
   }
@@ -150,90 +191,4 @@ function carries(network: NetworkState, connection: Connection): boolean {
 
 function withoutScope(address: string): string {
   return address.replace(/%.*$/, "").replace(/^::ffff:/, "");
-}
-
-function isResting(state: CacheState): boolean {
-  return (state.name === "offline" || state.name === "waiting") && state.look.kind === "later";
-}
-
-function isTrying(state: CacheState): boolean {
-  return (
-    state.name === "connecting" ||
-    ((state.name === "offline" || state.name === "waiting") && state.look.kind === "now")
-  );
-}
-
-/** Asleep or stopping: only waking up ends it. */
-function isHeld(state: CacheState): boolean {
-  return state.name === "offline" && state.look.kind === "held";
-}
-
-/** Begins a new try after a rest; keeps the reason and the count of failures. */
-function startLook(state: CacheState, moment: Moment): CacheState {
-  const attempt = state.attempt + 1;
-  const look = { kind: "now", attempt } as const;
-  if (state.name === "offline" || state.name === "waiting") return { ...state, attempt, look };
-  return lookNow(state, "looking again", moment);
-}
-
-/** Begins a new try with the count of failures reset: something has changed. */
-function lookAgain(state: CacheState, reason: string, moment: Moment): CacheState {
-  if (state.name === "waiting" || state.name === "offline") {
-    return startLook({ ...state, tries: 0 }, moment);
-  }
-  return lookNow(state, reason, moment);
-}
-
-function lookNow(state: CacheState, reason: string, moment: Moment): CacheState {
-  const attempt = state.attempt + 1;
-  return {
-    name: "offline",
-    attempt,
-    since: moment.now,
-    reason,
-    tries: 0,
-    look: { kind: "now", attempt },
-  };
-}
-
-/** Nothing is tried until the next event: asleep, or stopping. The attempt number grows: old reports are stale. */
-function rest(state: CacheState, reason: string, moment: Moment): CacheState {
-  if (state.name === "paused") return state;
-  return {
-    name: "offline",
-    attempt: state.attempt + 1,
-    since: moment.now,
-    reason,
-    tries: 0,
-    look: { kind: "held" },
-  };
-}
-
-function absent(state: CacheState, reason: string, moment: Moment): CacheState {
-  const tries = triesOf(state) + 1;
-  return {
-    name: "offline",
-    attempt: state.attempt,
-    since: state.name === "offline" ? state.since : moment.now,
-    reason,
-    tries,
-    look: { kind: "later", at: moment.now + retryDelay("absent", tries, moment.random) },
-  };
-}
-
-function waiting(state: CacheState, failure: Failure, moment: Moment): CacheState {
-  const tries = triesOf(state) + 1;
-  return {
-    name: "waiting",
-    attempt: state.attempt,
-    since: state.name === "waiting" && state.failure.code === failure.code ? state.since : moment.now,
-    failure,
-    failedAt: moment.now,
-    tries,
-    look: { kind: "later", at: moment.now + retryDelay(failure.code, tries, moment.random) },
-  };
-}
-
-function triesOf(state: CacheState): number {
-  return "tries" in state ? state.tries : 0;
 }

@@ -13,7 +13,10 @@ export interface KnownKey {
   readonly type: string;
   /** The public key, base64 of its wire form. */
   readonly blob: string;
-  /** Whether the line names the host with this port. A line without the port can vouch, but not contradict. */
+  /**
+   * Whether the line names the host with this port. A line without the port, or with another of its names, can vouch, but
+   * not contradict.
+   */
   readonly exact: boolean;
 }
 
@@ -70,7 +73,9 @@ export async function findKnownKeys(
   };
   const searches = settings.knownHostsFiles.flatMap((file) => [
     search(names.exact, file, true),
-    ...(names.portless === null ? [] : [search(names.portless, file, false)]),
+    ...[...(names.portless === null ? [] : [names.portless]), ...settings.knownAs].map((name) =>
+      search(name, file, false),
+    ),
   ]);
   const revoked = settings.revokedHostKeys === null ? [] : await readRevoked(settings.revokedHostKeys);
   return [...(await Promise.all(searches)).flat(), ...revoked];

@@ -35,6 +35,8 @@ export interface SshSettings {
   /** A socket, `"none"` for no agent at all, or null where it is left to the environment. */
   readonly identityAgent: string | null;
   readonly hostKeyAlias: string | null;
+  /** Other names under which known_hosts may vouch for the machine's key. */
+  readonly knownAs: readonly string[];
   /** The user's files before the system's. */
   readonly knownHostsFiles: readonly string[];
   /** Where a host key that the user has confirmed belongs; null where ssh_config names no file for that. */
@@ -132,6 +134,7 @@ export function interpretSshConfig(
         ? agentOf(one("identityagent"), tokens)
         : expandHome(config.identityAgent, tokens.home),
     hostKeyAlias: hostKeyAlias?.toLowerCase() ?? null,
+    knownAs: [],
     knownHostsFiles: [
       ...ownKnownHosts,
       ...(config.knownHosts === undefined ? own(names("globalknownhostsfile")) : []),

@@ -2,7 +2,7 @@
 
 import type { Endpoint } from "../link/link.js";
 import type { Conditions } from "./conditions.js";
-import type { NetworkState } from "./netmon.js";
+import type { NamedConnection, NetworkState } from "./netmon.js";
 
 /** Why an attempt or a link ended: `code` is a TetherError's, `text` a sentence, `remedy` what to do. */
 export interface Failure {
@@ -26,6 +26,8 @@ export type CacheEvent =
   | {
       readonly type: "connected";
       readonly attempt: number;
+      /** The index of the way that it goes. */
+      readonly way: number;
       readonly connection: Connection;
       readonly network: NetworkState;
     }
@@ -37,13 +39,16 @@ export type CacheEvent =
   /** It may be listed now, or listed differently: nothing about the cache itself has changed. */
   | { readonly type: "relist" }
   | { readonly type: "pause" }
-  | { readonly type: "resume" };
+  | { readonly type: "resume" }
+  /** A person asks for it, by whatever way. */
+  | { readonly type: "connect" };
 
 /** Facts about the machine we run on; each concerns every cache. */
 export type HostEvent =
   | {
       readonly type: "network";
       readonly state: NetworkState;
+      readonly connections: readonly NamedConnection[] | null;
       /** See `NetmonEvent`: addresses differ that are more than link-local. */
       readonly moved: boolean;
       readonly cause: string;

@@ -1,6 +1,7 @@
 // Watches the machine's network and its sleep. The bus (NetworkManager, systemd-networkd, logind) or the clock
 // only says "look again"; what is told is always read afresh from the kernel.
 
+import { isDeepStrictEqual } from "node:util";
 import type { Logger } from "pino";
 import { messageOf } from "../util/errors.js";
 import { systemBusAddress } from "./bus/connection.js";
@@ -8,11 +9,13 @@ import { watchBus, type ServicesCause } from "./bus/watch.js";
 import { type Clock, systemClock } from "./clock.js";
 import { createBurst, type Look } from "./netmon/burst.js";
 import { busServices, type Meaning, type ServiceName } from "./netmon/bus-services.js";
+import { type NamedConnection, createConnectionNames } from "./netmon/connections.js";
 import { type NetworkState, readNetworkState, sameNetwork, samePlace } from "./netmon/network-state.js";
 import { createSleepGuard } from "./netmon/sleep-guard.js";
 import { takeSleepLock } from "./netmon/sleep-lock.js";
 import { createSleepWatch } from "./netmon/sleep-watch.js";
 
+export type { NamedConnection } from "./netmon/connections.js";
 export type { NetworkState } from "./netmon/network-state.js";
 
 /** Milliseconds between comparisons where nobody tells of changes. */
@@ -23,11 +26,13 @@ export type NetmonEvent =
   /**
    * Look again: the network as it is now. `changed` says whether it differs from the last state told; where it
    * does not, it may still be another network, or an address that has just become usable. `moved` says whether
-   * addresses differ that are more than link-local. `cause` is for the log.
+   * addresses differ that are more than link-local. `connections` are NetworkManager's, null while it is being asked: then
+   * another event follows. `cause` is for the log.
    */
   | {
       readonly type: "network";
       readonly state: NetworkState;
+      readonly connections: readonly NamedConnection[] | null;
       readonly changed: boolean;
       readonly moved: boolean;
       readonly cause: string;
@@ -55,6 +60,8 @@ export interface NetmonDeps {
   readonly log: Logger;
   /** Called for every event, from the event loop, never from within `startNetmon`. */
   readonly onEvent: (event: NetmonEvent) => void;
+  /** Whether NetworkManager is asked for its connections; by default it is not, and none are told of. */
+  readonly names?: boolean;
   /** D-Bus address; by default the system bus. */
   readonly busAddress?: string;
   /** By default `/sys/class/net`. */
@@ -64,10 +71,11 @@ export interface NetmonDeps {
 
 /** Begins to watch. Never throws: where no bus answers, interfaces are compared every 2 s until one does. */
 export function startNetmon(deps: NetmonDeps): Netmon {
-  const { log, clock = systemClock, sysClassNet } = deps;
+  const { log, clock = systemClock, sysClassNet, names: named = false } = deps;
   const busAddress = deps.busAddress ?? systemBusAddress();
   let told = readNetworkState(sysClassNet);
   let running: ReadonlySet<ServiceName> = new Set();
+  let toldNames: readonly NamedConnection[] | null = null;
   let busWasAway = false;
   let closing: Promise<void> | null = null;
 
@@ -89,9 +97,18 @@ export function startNetmon(deps: NetmonDeps): Netmon {
     if (!changed && which === "during") return;
     const moved = !samePlace(state, told);
     told = state;
-    emit({ type: "network", state, changed, moved, cause });
+    toldNames = named ? names.current() : [];
+    emit({ type: "network", state, connections: toldNames, changed, moved, cause });
   };
 
+  const names = createConnectionNames({
+    property: (of, property) => bus.property("NetworkManager", of, property),
+    onKnown: () => {
+      if (toldNames === null || !isDeepStrictEqual(toldNames, names.current())) look("first", "names");
+    },
+    clock,
+    log,
+  });
   const burst = createBurst(clock, look);
   const guard = createSleepGuard(clock, () => takeSleepLock(busAddress, log));
   const sleep = createSleepWatch(clock, guard, (event) => {
@@ -115,6 +132,10 @@ export function startNetmon(deps: NetmonDeps): Netmon {
     } else {
       stopComparing ??= clock.every(compareEvery, compare);
     }
+    if (named && cause !== "logind" && cause !== "networkd") {
+      if (now.has("NetworkManager")) names.ask();
+      else names.forget();
+    }
     if (cause === "no bus") {
       busWasAway = true;
     } else if (cause === "bus") {
@@ -126,6 +147,7 @@ export function startNetmon(deps: NetmonDeps): Netmon {
   };
   const onMeaning = (service: ServiceName, meaning: Meaning): void => {
     if (closing !== null) return;
+    if (named && service === "NetworkManager") names.ask();
     if (meaning.type === "look") burst.poke(`${service} ${meaning.what}`);
     else if (meaning.type === "sleep") sleep.toldSleep();
     else sleep.toldWake(service);
@@ -141,6 +163,7 @@ export function startNetmon(deps: NetmonDeps): Netmon {
     close() {
       closing ??= sleep.close();
       bus.close();
+      names.close();
       burst.stop();
       stopComparing?.();
       stopComparing = null;

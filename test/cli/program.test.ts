@@ -198,7 +198,7 @@ describe("status --format waybar", () => {
   }, 20_000);
 });
 
-describe("pause and resume", () => {
+describe("pause, resume and connect", () => {
   test("ask the daemon and show what follows", async () => {
     const here = shell();
     const asked: ControlRequest[] = [];
@@ -211,9 +211,11 @@ describe("pause and resume", () => {
       out: expect.stringContaining("pi     online") as string,
     });
     expect(await here.run("resume")).toMatchObject({ code: 0 });
+    expect(await here.run("connect", "pi")).toMatchObject({ code: 0 });
     expect(asked).toEqual([
       { command: "pause", cache: "pi" },
       { command: "resume", cache: null },
+      { command: "connect", cache: "pi" },
     ]);
   });
 
@@ -331,6 +333,7 @@ describe("the command line", () => {
       "unlist",
       "pause",
       "resume",
+      "connect",
       "explain",
       "enqueue",
       "queue",

@@ -165,6 +165,15 @@ Warning: the override can not be written.
   });
 });
 
+test("another way than the first is named, and that nothing is uploaded over it", () => {
+  const by = (host: string, uploads: boolean): string =>
+    shown(statusReport({ pi: cacheStatus("pi", { way: { host, uploads } }) }));
+  expect(by("pi.vpn", false)).toMatch(/^pi .*\n {4}reached as pi\.vpn, without uploads\n/m);
+  expect(by("pi.vpn", true)).toMatch(/^pi .*\n {4}reached as pi\.vpn\n/m);
+  expect(by("raspberrypi.local", false)).toMatch(/^pi .*\n {4}without uploads\n/m);
+  expect(by("raspberrypi.local", true)).not.toMatch(/^ {4}/m);
+});
+
 test("a narrow terminal gets a few short lines for each cache", () => {
   expect(shown(full, 40)).toBe(`\
 pi: online for 2 h

@@ -1,12 +1,12 @@
 import { expect, test } from "vitest";
-import type { CacheStateName, UploadTargetStatus } from "../../src/control/messages.js";
+import type { CacheStateName, CacheStatus, UploadTargetStatus } from "../../src/control/messages.js";
 import { uploadsSentence } from "../../src/cli/uploads-text.js";
 import { uploadTarget } from "../support/status-report.js";
 import { storePath } from "../support/store-paths.js";
 
 const copy = { paths: 3, size: 10_485_760, sent: 1_048_576 };
 
-test.each<[string, Partial<UploadTargetStatus>, string | null, CacheStateName?]>([
+test.each<[string, Partial<UploadTargetStatus>, string | null, CacheStateName?, CacheStatus["way"]?]>([
   ["nothing to do", {}, null],
   [
     "a copy",
@@ -42,12 +42,19 @@ test.each<[string, Partial<UploadTargetStatus>, string | null, CacheStateName?]>
   ],
   ["a target in trouble", { state: "backing-off", waiting: 1, reason: "no room" }, "1 path waiting: no room"],
   ["away", { state: "offline", waiting: 1, left: 5 }, "1 path (5 B) waiting until it is in reach"],
+  [
+    "by a way without uploads",
+    { state: "offline", waiting: 1 },
+    "1 path waiting until it is reached by a way with uploads",
+    "online",
+    { host: "pi.vpn", uploads: false },
+  ],
   ["paused", { state: "offline", waiting: 1 }, "1 path waiting until it is resumed", "paused"],
   [
     "what only a person can mend",
     { uploaded: 1, setAside: 2 },
     "1 path done; 2 set aside: `nix-tether queue list` says why",
   ],
-])("%s", (_, changes, sentence, cache = "online") => {
-  expect(uploadsSentence(uploadTarget(changes), cache)).toBe(sentence);
+])("%s", (_, changes, sentence, state = "online", way = null) => {
+  expect(uploadsSentence(uploadTarget(changes), { state, way })).toBe(sentence);
 });

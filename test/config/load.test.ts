@@ -34,6 +34,9 @@ describe("a good configuration", () => {
           priority: 30,
           "public-keys": [],
           trusted: false,
+          uploads: true,
+          "only-when-asked": false,
+          ways: [],
         },
       },
       uploads: {
@@ -129,6 +132,18 @@ host = "x"
     [
       '[caches.pi]\nhost = "x"\npublic-keys = ["a#b:AAAA"]',
       'line 3: caches.pi.public-keys[0]: found "a#b:AAAA", expected a key such as "pi-1:base64…="',
+    ],
+    [
+      '[caches.pi]\nhost = "x"\nnetworks = ["home", "gateway:router"]',
+      'line 3: caches.pi.networks[1]: found "gateway:router", expected the networks that it is for: names of NetworkManager\'s connections, "ssid:NAME", "gateway:ADDRESS"',
+    ],
+    [
+      '[caches.pi]\nhost = "x"\n[[caches.pi.ways]]\nhost = "y"\n[[caches.pi.ways]]\nhost = "z"\nupload = false',
+      'line 7: caches.pi.ways[1].upload: unknown key, did you mean "uploads"?',
+    ],
+    [
+      '[caches.pi]\nhost = "x"\nnetworks = []',
+      'line 3: caches.pi.networks: found a list, expected the networks that it is for: names of NetworkManager\'s connections, "ssid:NAME", "gateway:ADDRESS"',
     ],
     [
       "[gateway]\nxyz = 1979-05-27",

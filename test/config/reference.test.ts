@@ -19,13 +19,16 @@ test("every key has a sentence, what it expects in words, and its default", () =
   });
   expect(keys.filter(({ required }) => required).map(({ path }) => path.join("."))).toEqual([
     "caches.NAME.host",
+    "caches.NAME.ways[].host",
   ]);
 });
 
 test("every table has a sentence", () => {
   const sections = referenceTables().split(/^(?=## )/m);
-  expect(sections.map((section) => section.split("\n")[0])).toContain("## `[caches.NAME]`");
-  for (const section of sections) expect(section).toMatch(/^## `\[[a-zA-Z.-]+\]`\n\n.+\.\n\n\| Key /);
+  expect(sections.map((section) => section.split("\n")[0])).toEqual(
+    expect.arrayContaining(["## `[caches.NAME]`", "## `[[caches.NAME.ways]]`"]),
+  );
+  for (const section of sections) expect(section).toMatch(/^## `\[\[?[a-zA-Z.-]+\]\]?`\n\n.+\.\n\n\| Key /);
 });
 
 test("the tables replace what stands between the markers, and nothing else", () => {

@@ -3,20 +3,12 @@ import { join } from "node:path";
 import { expect, test } from "vitest";
 import type { CacheConfig } from "../../src/config/schema.js";
 import { attemptCache } from "../../src/daemon/attempt.js";
+import { waysOf } from "../../src/daemon/cache-ways.js";
 import type { Discovery, LookupResult, LookupTarget } from "../../src/sources/discovery.js";
 import type { CacheEvent } from "../../src/sources/event.js";
+import { cacheConfig } from "../support/cache-config.js";
 import { silentLog } from "../support/silent-log.js";
 import { temporaryFolder } from "../support/temp-folder.js";
-
-const pi: CacheConfig = {
-  type: "ssh",
-  host: "Pi.local",
-  transport: "auto",
-  "remote-socket": "/nix/var/nix/daemon-socket/socket",
-  priority: 30,
-  "public-keys": [],
-  trusted: false,
-};
 
 /** One try where nobody answers, on a machine without ssh unless it is given a PATH. */
 async function lookInVain(
@@ -34,15 +26,16 @@ async function lookInVain(
   };
   const link = await attemptCache(
     7,
-    { ...pi, ...config },
+    [0],
     {
       name: "pi",
+      ways: waysOf(cacheConfig({ host: "Pi.local", ...config })),
       discovery,
       handshake: () => Promise.reject(new Error("never asked")),
       env: { PATH: options.path ?? "/nonexistent", HOME: "/nonexistent" },
       log: silentLog,
       post: (fact) => posted.push(fact),
-      onTarget: (target) => targets.push(target),
+      onTarget: (_way, target) => targets.push(target),
     },
     options.signal ?? new AbortController().signal,
   );

@@ -1,14 +1,18 @@
 import pino from "pino";
 import { expect, it } from "vitest";
 import { createController } from "../../src/daemon/controller.js";
+import { connection } from "../support/states.js";
 
+const pi = new Map([["pi", [{ networks: null, onlyWhenAsked: false }]]]);
+const network = { state: { interfaces: [] }, connections: [] };
 const log = pino({ level: "silent" });
 
 it("applies one fact at a time, in the order posted, and goes on when applying fails", async () => {
   const seen: string[] = [];
   let busy = false;
   const controller = createController({
-    caches: ["pi"],
+    ways: pi,
+    network,
     paused: [],
     log,
     now: () => 0,
@@ -30,7 +34,8 @@ it("applies one fact at a time, in the order posted, and goes on when applying f
 
 it("knows nothing of a cache that is not configured", async () => {
   const controller = createController({
-    caches: [],
+    ways: new Map(),
+    network,
     paused: [],
     log,
     now: () => 0,
@@ -43,19 +48,21 @@ it("knows nothing of a cache that is not configured", async () => {
 
 it("counts how often a cache was lost, and does not count pauses", async () => {
   const controller = createController({
-    caches: ["pi"],
+    ways: pi,
+    network,
     paused: [],
     log,
     now: () => 0,
     random: () => 0.5,
     apply: () => Promise.resolve(),
   });
-  const connection = { address: "10.0.0.1", port: 22, localAddress: "10.0.0.2" };
-  const network = { interfaces: [] };
   const goOnline = async (): Promise<void> => {
     await controller.post({ cache: "pi", fact: { type: "due" } });
     const attempt = controller.states().get("pi")?.attempt ?? 0;
-    await controller.post({ cache: "pi", fact: { type: "connected", attempt, connection, network } });
+    await controller.post({
+      cache: "pi",
+      fact: { type: "connected", attempt, way: 0, connection, network: network.state },
+    });
     expect(controller.states().get("pi")?.name).toBe("online");
   };
   await goOnline();

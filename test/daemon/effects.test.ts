@@ -5,15 +5,7 @@ import type { Desired } from "../../src/decision/desired.js";
 import { initialState, type CacheState } from "../../src/decision/state.js";
 import type { Conditions } from "../../src/sources/conditions.js";
 import type { SshLink } from "../../src/link/link.js";
-
-const connection = { address: "10.0.0.1", port: 22, localAddress: "10.0.0.2" };
-const onlineState = (attempt: number): Extract<CacheState, { name: "online" }> => ({
-  name: "online",
-  attempt,
-  since: 0,
-  connection,
-  doubt: "none",
-});
+import { onlineState } from "../support/states.js";
 
 /** A tether that comes into use as soon as it is wished for, and writes down what is done to it. */
 function fakeTether(name: string, journal: string[]): Tether {

@@ -1,16 +1,20 @@
 import { describe, expect, it } from "vitest";
+import { waysOf } from "../../src/daemon/cache-ways.js";
 import { statusLine, statusReport, type CacheFacts } from "../../src/daemon/status.js";
 import { createWarnings } from "../../src/daemon/warnings.js";
 import type { CacheState } from "../../src/decision/state.js";
 import type { SshLink } from "../../src/link/link.js";
 import type { PathInfo } from "../../src/upstream/upstream.js";
 import pino from "pino";
+import { cacheConfig } from "../support/cache-config.js";
+import { common, onlineState } from "../support/states.js";
 
 const stats = { lookups: 7, hits: 5, narBytes: 1234, resumed: 0, abandoned: 2, unsigned: 1 };
 const connection = { address: "192.168.1.20", port: 22, localAddress: "192.168.1.5" };
-const online: CacheState = { name: "online", attempt: 1, since: 1000, connection, doubt: "none" };
+const online: CacheState = onlineState(1, { since: 1000, connection });
 const refused = { code: "unreachable", text: "nas refuses connections on port 22", remedy: undefined };
 const waiting = (failure: typeof refused | { code: string; text: string; remedy: string }): CacheState => ({
+  ...common,
   name: "waiting",
   attempt: 3,
   since: 2000,
@@ -37,6 +41,7 @@ function facts(state: CacheState): CacheFacts {
   } as SshLink;
   return {
     host: "raspberrypi.local",
+    ways: waysOf(cacheConfig({ host: "raspberrypi.local" })),
     trusted: true,
     state,
     link: state.name === "online" ? link : null,
@@ -50,18 +55,32 @@ function facts(state: CacheState): CacheFacts {
   };
 }
 
-const report = (state: CacheState) =>
+const report = (state: CacheState) => reportOf(facts(state));
+const reportOf = (cache: CacheFacts) =>
   statusReport({
     pid: 4242,
     since: 0,
-    caches: new Map([["pi", facts(state)]]),
+    caches: new Map([["pi", cache]]),
     overridePath: "/home/ada/.config/nix/nix-tether.conf",
-    listed: state.name === "online" ? ["pi"] : [],
+    listed: cache.listed ? ["pi"] : [],
     uploads: { waiting: 0, uploaded: 0, failed: 0, skipped: 0, targets: {} },
     warnings: [],
   });
 
 describe("status --json, version 1", () => {
+  it("of a cache that is reached by another way than the first", () => {
+    const ways = waysOf(
+      cacheConfig({
+        host: "raspberrypi.local",
+        ways: [{ host: "pi.vpn", uploads: false, "only-when-asked": false }],
+      }),
+    );
+    const state = onlineState(2, { way: 1 });
+    const told = reportOf({ ...facts(state), ways }).caches["pi"];
+    expect(told).toMatchObject({ host: "raspberrypi.local", way: { host: "pi.vpn", uploads: false } });
+    expect(report(waiting(refused)).caches["pi"]?.way).toBeNull();
+  });
+
   it("of a cache that is online", () => {
     expect(report(online)).toEqual({
       version: 1,
@@ -74,6 +93,7 @@ describe("status --json, version 1", () => {
           host: "raspberrypi.local",
           address: "192.168.1.20",
           port: 22,
+          way: { host: "raspberrypi.local", uploads: true },
           since: "1970-01-01T00:00:01.000Z",
           reason: null,
           retryAt: null,
@@ -132,7 +152,7 @@ it("systemd's line tells every cache's story in one sentence", () => {
   const states = new Map<string, CacheState>([
     ["pi", online],
     ["nas", waiting(refused)],
-    ["old", { name: "paused", attempt: 0, since: 0 }],
+    ["old", { ...common, name: "paused" }],
   ]);
   const told = "pi online at 192.168.1.20; nas waiting: nas refuses connections on port 22; old paused";
   expect(statusLine(states, null)).toBe(told);

@@ -9,6 +9,7 @@ afterEach(() => void vi.useRealTimers());
 
 const resting = (wakeAt: number): Desired => ({
   attempt: null,
+  ways: [],
   link: null,
   listed: false,
   probe: false,

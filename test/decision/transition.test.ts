@@ -1,21 +1,28 @@
 import { describe, expect, it } from "vitest";
 import { desired } from "../../src/decision/desired.js";
 import { initialState, type CacheState } from "../../src/decision/state.js";
+import type { Moment } from "../../src/decision/looks.js";
 import { transition } from "../../src/decision/transition.js";
 import type { Fact } from "../../src/sources/event.js";
 import type { NetworkState } from "../../src/sources/netmon.js";
+import { connection, everywhere } from "../support/states.js";
 
 const t0 = 1_000_000;
-const moment = { now: t0, random: 0.5 };
-const connection = { address: "10.0.0.1", port: 22, localAddress: "10.0.0.2" };
+const at = (ms: number): Moment => ({ now: t0 + ms, random: 0.5, ways: everywhere });
+const moment = at(0);
 const home: NetworkState = {
-  interfaces: [{ name: "eth0", carrier: true, addresses: ["10.0.0.2", "fe80::2"] }],
+  interfaces: [{ name: "eth0", carrier: true, addresses: ["10.0.0.2", "fe80::2"], gateways: [] }],
 };
-const unplugged: NetworkState = { interfaces: [{ name: "eth0", carrier: false, addresses: ["10.0.0.2"] }] };
-const elsewhere: NetworkState = { interfaces: [{ name: "wlan0", carrier: true, addresses: ["172.16.0.9"] }] };
+const unplugged: NetworkState = {
+  interfaces: [{ name: "eth0", carrier: false, addresses: ["10.0.0.2"], gateways: [] }],
+};
+const elsewhere: NetworkState = {
+  interfaces: [{ name: "wlan0", carrier: true, addresses: ["172.16.0.9"], gateways: [] }],
+};
 const network = (state: NetworkState, moved = true): Fact => ({
   type: "network",
   state,
+  connections: [],
   moved,
   cause: "test",
 });
@@ -30,7 +37,7 @@ const online = (): CacheState =>
   after(
     { type: "due" },
     { type: "found", attempt: 1, endpoints: [] },
-    { type: "connected", attempt: 1, connection, network: home },
+    { type: "connected", attempt: 1, way: 0, connection, network: home },
   );
 
 describe("coming up", () => {
@@ -41,6 +48,7 @@ describe("coming up", () => {
     expect(online()).toMatchObject({ name: "online", connection });
     expect(desired(online())).toEqual({
       attempt: null,
+      ways: [],
       link: 1,
       listed: true,
       probe: false,
@@ -50,9 +58,13 @@ describe("coming up", () => {
   });
 
   it("does not list a connection whose cable was pulled as it came up, until it has answered", () => {
-    const state = after({ type: "due" }, { type: "connected", attempt: 1, connection, network: unplugged });
+    const state = after(
+      { type: "due" },
+      { type: "connected", attempt: 1, way: 0, connection, network: unplugged },
+    );
     expect(desired(state)).toEqual({
       attempt: null,
+      ways: [],
       link: 1,
       listed: false,
       probe: true,
@@ -79,7 +91,7 @@ describe("coming up", () => {
   it("keeps the failure in view while it retries, and since when", () => {
     const failed = after({ type: "due" }, { type: "failed", attempt: 1, failure });
     expect(failed).toMatchObject({ name: "waiting", failure, since: t0 });
-    const later = { now: t0 + 9_000, random: 0.5 };
+    const later = at(9_000);
     const retrying = transition(failed, { type: "due" }, later);
     expect(retrying.name).toBe("waiting");
     expect(desired(retrying).attempt).toBe(2);
@@ -91,7 +103,7 @@ describe("coming up", () => {
     const second = after({ type: "due" }, network(elsewhere));
     expect(second.attempt).toBe(2);
     for (const stale of [
-      { type: "connected", attempt: 1, connection, network: home },
+      { type: "connected", attempt: 1, way: 0, connection, network: home },
       { type: "failed", attempt: 1, failure },
       { type: "absent", attempt: 1, text: "" },
     ] as const) {
@@ -101,9 +113,9 @@ describe("coming up", () => {
 
   it("takes no notice of a second report of the same try", () => {
     const failed = after({ type: "due" }, { type: "failed", attempt: 1, failure });
-    expect(transition(failed, { type: "connected", attempt: 1, connection, network: home }, moment)).toBe(
-      failed,
-    );
+    expect(
+      transition(failed, { type: "connected", attempt: 1, way: 0, connection, network: home }, moment),
+    ).toBe(failed);
     expect(transition(failed, { type: "failed", attempt: 1, failure }, moment)).toBe(failed);
   });
 });
@@ -133,13 +145,19 @@ describe("a network event", () => {
 
   it("keeps a connection over loopback, which no cable carries", () => {
     const local = { ...connection, localAddress: "127.0.0.1" };
-    const state = after({ type: "due" }, { type: "connected", attempt: 1, connection: local, network: home });
+    const state = after(
+      { type: "due" },
+      { type: "connected", attempt: 1, way: 0, connection: local, network: home },
+    );
     expect(desired(transition(state, network(unplugged), moment)).link).toBe(1);
   });
 
   it("knows its interface by a link-local address whatever the scope says", () => {
     const local = { ...connection, localAddress: "fe80::2%eth0" };
-    const state = after({ type: "due" }, { type: "connected", attempt: 1, connection: local, network: home });
+    const state = after(
+      { type: "due" },
+      { type: "connected", attempt: 1, way: 0, connection: local, network: home },
+    );
     expect(desired(transition(state, network(home), moment)).link).toBe(1);
     expect(desired(transition(state, network(elsewhere), moment)).link).toBeNull();
   });
@@ -165,6 +183,7 @@ describe("sleep", () => {
     const asleep = transition(online(), { type: "sleep" }, moment);
     expect(desired(asleep)).toEqual({
       attempt: null,
+      ways: [],
       link: null,
       listed: false,
       probe: false,
@@ -196,7 +215,7 @@ describe("sleep", () => {
 });
 
 describe("what multicast says", () => {
-  const at = (address: string): Fact => ({
+  const from = (address: string): Fact => ({
     type: "news",
     kind: "announced",
     endpoints: [{ address, family: 4 }],
@@ -204,13 +223,13 @@ describe("what multicast says", () => {
 
   it("starts a look at once for a machine that was away", () => {
     const away = after({ type: "due" }, { type: "absent", attempt: 1, text: "" });
-    expect(desired(transition(away, at("10.0.0.1"), moment)).attempt).toBe(2);
+    expect(desired(transition(away, from("10.0.0.1"), moment)).attempt).toBe(2);
   });
 
   it("is old news when it names the address in use, and a reason to ask when not", () => {
     const state = online();
-    expect(transition(state, at("10.0.0.1"), moment)).toBe(state);
-    expect(desired(transition(state, at("10.0.0.77"), moment)).probe).toBe(true);
+    expect(transition(state, from("10.0.0.1"), moment)).toBe(state);
+    expect(desired(transition(state, from("10.0.0.77"), moment)).probe).toBe(true);
     expect(desired(transition(state, { type: "news", kind: "goodbye", endpoints: [] }, moment)).probe).toBe(
       true,
     );
@@ -225,7 +244,6 @@ describe("a stranger that uses the machine's name", () => {
   };
   const stranger = { ...failure, code: "host-key-changed" };
   const refused = (): CacheState => after({ type: "due" }, { type: "failed", attempt: 1, failure: stranger });
-  const at = (ms: number) => ({ now: t0 + ms, random: 0.5 });
 
   it("is looked at again when it announces itself, but not more often than every five seconds", () => {
     let state = transition(refused(), announced, at(100));
@@ -259,6 +277,7 @@ describe("pause", () => {
     const paused = transition(online(), { type: "pause" }, moment);
     expect(desired(paused)).toEqual({
       attempt: null,
+      ways: [],
       link: null,
       listed: false,
       probe: false,

@@ -122,6 +122,7 @@ describe("with one cache in reach and one that is not", () => {
           state: "waiting",
           address: null,
           port: null,
+          way: null,
           reason: expect.stringMatching(/^127\.0\.0\.1 does not answer .*ECONNREFUSED/) as string,
           retryAt: expect.toSatisfy((at) => at === null || !Number.isNaN(Date.parse(at as string))) as string,
           listed: false,
@@ -135,6 +136,7 @@ describe("with one cache in reach and one that is not", () => {
           state: "online",
           address: "127.0.0.1",
           port: sshd.port,
+          way: { host: "127.0.0.1", uploads: true },
           reason: null,
           retryAt: null,
           listed: true,
@@ -157,7 +159,7 @@ describe("with one cache in reach and one that is not", () => {
       3, 0, 3, 2,
     ]);
     const said = "nix-tether: there is no cache named daed, did you mean dead?\nThe caches are: dead, pi\n";
-    for (const command of ["status", "pause", "resume"]) {
+    for (const command of ["status", "pause", "resume", "connect"]) {
       const { code: ended, stderr } = await home.run(command, "daed");
       expect([ended, stderr.slice(0, said.length)]).toEqual([2, said]);
     }

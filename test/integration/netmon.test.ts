@@ -1,6 +1,8 @@
 // The network watch against a real message bus, NetworkManager, logind and the kernel, in namespaces.
 
+import { execFile } from "node:child_process";
 import { rm } from "node:fs/promises";
+import { promisify } from "node:util";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
 import {
   type Line,
@@ -14,9 +16,11 @@ import {
   startNetworkd,
   startWatch,
 } from "../support/netmon-lab.js";
+import { startWifi } from "../support/wifi.js";
 import { connectTo, forgeSleep, startUnitManager } from "../support/netmon-units.js";
 import { type Namespace, connectCable, createNamespace, stopChild } from "../support/netns.js";
 
+const run = promisify(execFile);
 const device = "cable0";
 const noBus = "unix:path=/nonexistent/bus";
 
@@ -47,8 +51,8 @@ async function makeBus(limits?: string): Promise<PrivateBus> {
   return bus;
 }
 
-function watch(busAddress: string): Watch {
-  const started = startWatch(laptop, build, busAddress);
+function watch(busAddress: string, ...names: "names"[]): Watch {
+  const started = startWatch(laptop, build, busAddress, ...names);
   cleanUps.push(() => stopChild(started.child, "SIGKILL"));
   return started;
 }
@@ -87,7 +91,7 @@ test("NetworkManager: a pulled cable is told at once, and so is its return", asy
   // Milliseconds in quiet; the comparison, which must not be what we see here, takes up to 2 s.
   expect(pulled.at! - pulledAt).toBeLessThan(1_000);
   expect(pulled.cause).toContain("NetworkManager");
-  expect(pulled.state?.interfaces).toEqual([{ name: device, carrier: false, addresses: [] }]);
+  expect(pulled.state?.interfaces).toEqual([{ name: device, carrier: false, addresses: [], gateways: [] }]);
 
   const from = netmon.lines.length;
   const pluggedAt = Date.now();
@@ -95,6 +99,45 @@ test("NetworkManager: a pulled cable is told at once, and so is its return", asy
   const plugged = await netmon.next(hasCarrier(true), { from });
   expect(plugged.at! - pluggedAt).toBeLessThan(1_000);
   await netmon.next(hasAddress("10.79.0.2"), { from });
+  expect(await netmon.finish()).toBe(0);
+});
+
+test("NetworkManager: its connections' names, never an old one once it has let go of it", async () => {
+  const bus = await makeBus();
+  const netmon = watch(bus.address, "names");
+  // Who is not there tells of none.
+  await netmon.next((line) => line.connections?.length === 0);
+  await startNetworkManager(laptop, bus, device, "10.79.0.2/24");
+  const nmcli = (...args: string[]): Promise<unknown> =>
+    run("nmcli", args, { env: { ...process.env, DBUS_SYSTEM_BUS_ADDRESS: bus.address } });
+  const on =
+    (name: string) =>
+    (line: Line): boolean =>
+      line.connections?.some((one) => one.name === name && one.interfaces.includes(device)) === true;
+  await netmon.next(on("lab"));
+
+  const from = netmon.lines.length;
+  const cafe = ["con-name", "cafe", "type", "ethernet", "ifname", device, "ipv4.method", "manual"];
+  await nmcli("connection", "add", ...cafe, "ipv4.addresses", "10.88.0.2/24", "ipv4.gateway", "10.88.0.1");
+  await nmcli("connection", "up", "cafe");
+  await netmon.next(on("cafe"), { from });
+  const since = netmon.lines.slice(from).filter((line) => line.type === "network");
+  const first = since.findIndex((line) => line.state?.interfaces[0]?.addresses.includes("10.88.0.2"));
+  expect(first).toBeGreaterThanOrEqual(0);
+  expect(since.slice(first).filter(on("lab"))).toEqual([]);
+  await netmon.next((line) => line.state?.interfaces[0]?.gateways.includes("10.88.0.1") === true, { from });
+  expect(await netmon.finish()).toBe(0);
+});
+
+test("NetworkManager: the Wi-Fi's name, and another one's when it is joined", async () => {
+  const bus = await makeBus();
+  const wifi = await startWifi(bus.address, { name: "Our Wi-Fi", ssid: "Käfig", on: device });
+  cleanUps.push(async () => wifi.stop());
+  const netmon = watch(bus.address, "names");
+  await netmon.next((line) => line.connections?.[0]?.ssid === "Käfig");
+  wifi.join("Guests", "Käfig (guests)");
+  const joined = await netmon.next((line) => line.connections?.[0]?.ssid === "Käfig (guests)");
+  expect(joined.connections).toEqual([{ name: "Guests", ssid: "Käfig (guests)", interfaces: [device] }]);
   expect(await netmon.finish()).toBe(0);
 });
 
@@ -117,12 +160,14 @@ test("networkd: its address, a pulled cable and its return are told at once", as
   expect(await netmon.finish()).toBe(0);
 });
 
-test("without a bus, the comparison finds a new address and a pulled cable", async () => {
+test("without a bus, the comparison finds a new address, another router and a pulled cable", async () => {
   const netmon = watch(noBus);
   await netmon.next(isWatching("interfaces"));
   await laptop.ip("address", "add", "10.79.1.2/24", "dev", device);
   const added = await netmon.next(hasAddress("10.79.1.2"));
   expect(added).toMatchObject({ changed: true, moved: true, cause: "interfaces" });
+  await laptop.ip("route", "add", "default", "via", "10.79.1.1");
+  await netmon.next((line) => line.state?.interfaces[0]?.gateways.includes("10.79.1.1") === true);
   // As a container's start looks from outside.
   await laptop.ip("link", "add", "vc0", "type", "veth", "peer", "name", "vc1");
   for (const end of ["vc0", "vc1"]) await laptop.ip("link", "set", end, "up");

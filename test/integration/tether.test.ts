@@ -2,11 +2,13 @@
 
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import type { CacheConfig } from "../../src/config/schema.js";
+import { waysOf } from "../../src/daemon/cache-ways.js";
 import { createTether, type Tether } from "../../src/daemon/tether.js";
 import type { Desired } from "../../src/decision/desired.js";
 import type { CacheEvent } from "../../src/sources/event.js";
 import { handshakeDaemon } from "../../src/upstream/handshake-daemon.js";
 import type { Upstream } from "../../src/upstream/upstream.js";
+import { cacheConfig } from "../support/cache-config.js";
 import { HOST, makeLinkFixture, type LinkFixture } from "../support/link-fixture.js";
 import { silentLog } from "../support/silent-log.js";
 
@@ -21,6 +23,7 @@ afterAll(() => fixture.dispose());
 
 const nothing: Desired = {
   attempt: null,
+  ways: [],
   link: null,
   listed: false,
   probe: false,
@@ -38,25 +41,24 @@ interface Watched {
 }
 
 /** A tether to a real sshd, between a gateway, an upstream and a forward that write down what becomes of them. */
-async function makeTether(openForward?: () => Promise<never>): Promise<Watched> {
+async function makeTether(
+  openForward?: () => Promise<never>,
+  more: Partial<CacheConfig> = {},
+): Promise<Watched> {
   const sshd = await fixture.sshd();
   const journal: string[] = [];
   const posted: CacheEvent[] = [];
-  const config: CacheConfig = {
-    type: "ssh",
+  const config = cacheConfig({
     host: HOST,
     port: sshd.port,
     "known-hosts": fixture.knownHosts,
-    transport: "auto",
     "remote-socket": fixture.daemonSocket,
-    priority: 30,
-    "public-keys": [],
-    trusted: false,
-  };
+    ...more,
+  });
   const upstream = { close: () => journal.push("upstream closed") } as unknown as Upstream;
   const tether = createTether({
     name: "pi",
-    config,
+    ways: waysOf(config),
     env: { PATH: process.env["PATH"], HOME: fixture.dir, SSH_AUTH_SOCK: fixture.agent.socket },
     log: silentLog,
     handshake: handshakeDaemon,
@@ -114,7 +116,7 @@ async function makeTether(openForward?: () => Promise<never>): Promise<Watched> 
 
 test("comes up from the gateway to the forward, and goes down from the forward to the link", async () => {
   const { tether, journal, untilPosted } = await makeTether();
-  await tether.follow({ ...nothing, attempt: 1 });
+  await tether.follow({ ...nothing, attempt: 1, ways: [0] });
   await untilPosted("connected");
   expect(journal).toEqual([]);
   expect(tether.link()).toBeNull();
@@ -141,7 +143,7 @@ test("comes up from the gateway to the forward, and goes down from the forward t
 
 test("without its forward the cache is of use all the same, and a warning says so", async () => {
   const { tether, journal, untilPosted } = await makeTether(() => Promise.reject(new Error("no room")));
-  await tether.follow({ ...nothing, attempt: 1 });
+  await tether.follow({ ...nothing, attempt: 1, ways: [0] });
   await untilPosted("connected");
   await tether.follow({ ...nothing, link: 1 });
   tether.startUploads();
@@ -151,17 +153,54 @@ test("without its forward the cache is of use all the same, and a warning says s
 
 test("a link that came when it was wanted no more is closed and never used", async () => {
   const { tether, journal, untilPosted } = await makeTether();
-  await tether.follow({ ...nothing, attempt: 1 });
+  await tether.follow({ ...nothing, attempt: 1, ways: [0] });
   await untilPosted("connected");
   await tether.follow(nothing);
   await untilPosted("closed");
   expect(journal).toEqual(["link closed"]);
 });
 
+test("a look for a better way goes on beside the link, which is in use until the better one is; each uploads or not", async () => {
+  const lesser = { host: HOST, uploads: false, "only-when-asked": false };
+  const { tether, journal, posted, untilPosted } = await makeTether(undefined, { ways: [lesser] });
+  await tether.follow({ ...nothing, attempt: 1, ways: [1] });
+  await untilPosted("connected");
+  await tether.follow({ ...nothing, link: 1 });
+  tether.startUploads();
+  expect(journal).toEqual(["gateway: upstream", "forward listens", "no warning"]);
+
+  journal.length = 0;
+  const beside: Desired = { ...nothing, link: 1, attempt: 2, ways: [0] };
+  expect(tether.leaves(beside)).toBe(false);
+  await tether.follow(beside);
+  const seconds = (): CacheEvent[] =>
+    posted.filter((fact) => fact.type === "connected" && fact.attempt === 2);
+  await expect.poll(seconds, { timeout: 20_000 }).toMatchObject([{ way: 0 }]);
+  expect(journal).toEqual([]);
+  expect(tether.link()).not.toBeNull();
+
+  const replaced: Desired = { ...nothing, link: 2 };
+  expect(tether.leaves(replaced)).toBe(true);
+  await tether.takeDown();
+  await tether.follow(replaced);
+  tether.startUploads();
+  await untilPosted("closed");
+  expect(journal.filter((line) => line !== "link closed")).toEqual([
+    "uploads stopped",
+    "forward closed",
+    "gateway: not here",
+    "upstream closed",
+    "gateway: upstream",
+    "forward listens",
+    "no warning",
+    "uploads started",
+  ]);
+});
+
 test("a try that is called off tells nothing more", async () => {
   const { tether, posted } = await makeTether();
-  await tether.follow({ ...nothing, attempt: 1 });
-  await tether.follow({ ...nothing, attempt: 2 });
+  await tether.follow({ ...nothing, attempt: 1, ways: [0] });
+  await tether.follow({ ...nothing, attempt: 2, ways: [0] });
   await expect.poll(() => posted.map((fact) => fact.type), { timeout: 20_000 }).toContain("connected");
   expect(posted.filter((fact) => "attempt" in fact && fact.attempt === 1)).toEqual([]);
 });

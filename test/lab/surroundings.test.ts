@@ -1,9 +1,13 @@
-// Set-ups and surroundings that differ: a strict sshd, uploads, a second cache, a laptop without a system bus.
+// Set-ups and surroundings that differ: a strict sshd, uploads, a second cache, other ways for other networks, a laptop
+// without a system bus.
 
-import { afterEach, describe, expect, it } from "vitest";
+import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import { delay } from "../../src/util/abort.js";
 import type { Lab } from "./lab.js";
+import { Laptop } from "./laptop.js";
 import { configureSshd, restrictKey } from "./pi-sshd.js";
 import { build, copiedFrom } from "./store.js";
+import { startAvahi, startSshd, strangersAddress } from "./stranger.js";
 import { onePi, type Tether } from "./tether.js";
 import { useTetheredLab } from "./tethered-lab.js";
 
@@ -88,6 +92,97 @@ describe("a laptop and a Pi set up otherwise", () => {
       await announcing.stop();
       await tether.configure(onePi);
     }
+  });
+
+  describe("with ways for the network at home and for others", () => {
+    let laptop: Laptop;
+    const onlyAtHome = `${onePi}networks = ["lab"]\n`;
+    const byTunnel = "10.99.0.1";
+    const orBy = (keys: string): string =>
+      `${onlyAtHome}[[caches.pi.ways]]\nhost = "${byTunnel}"\n${keys}\n[uploads]\nto = ["pi"]`;
+
+    beforeAll(async () => {
+      laptop = new Laptop(lab);
+      await laptop.prepare({ home: "10.77.0.1", cafe: strangersAddress });
+    });
+
+    afterAll(() => tether.configure(onePi));
+
+    /** What the Pi's sshd has seen of the tunnel. */
+    const knocks = async (): Promise<string> =>
+      (await lab.exec("pi", `journalctl -u ssh --no-pager -o cat | grep -F "10.99.0.2" || true`)).stdout;
+
+    it("knocks nowhere but at home, and says why", async () => {
+      await tether.configure(onlyAtHome);
+      await tether.waitListed(["pi"]);
+      const [sshd, avahi] = [await startSshd(lab), await startAvahi(lab)];
+      try {
+        await laptop.goTo("cafe");
+        const { reason } = await tether.waitCache(
+          "not tried",
+          (cache) => cache.reason?.startsWith("not") === true,
+        );
+        expect(reason).toBe("not tried on this network (cafe): only on lab");
+        await delay(3_000);
+        expect((await tether.cache()).reason).toBe(reason);
+        expect(sshd.log()).not.toContain("Connection from");
+      } finally {
+        await laptop.goTo("home");
+        await avahi.stop();
+        await sshd.stop();
+      }
+    });
+
+    it("goes another way elsewhere, without uploads, and its own again at home", async () => {
+      await laptop.addTunnel();
+      try {
+        await tether.configure(orBy("uploads = false"));
+        await tether.waitCache("at home", ({ listed, way }) => listed && way?.host === "pi.local");
+        await laptop.goTo("cafe");
+        const away = await tether.waitCache("away", ({ listed, way }) => listed && way?.host === byTunnel);
+        expect(away.address).toBe(byTunnel);
+        await fetchedFrom("pi", "by-the-tunnel");
+        const { path } = await build(lab, "laptop", "one", "not-by-the-tunnel");
+        await tether.shell(`nix-tether enqueue ${path}`);
+        await delay(2_000);
+        expect((await tether.status()).uploads).toMatchObject({ waiting: 1, uploaded: 0 });
+
+        // The tunnel goes on: it is left for the better way.
+        await laptop.goTo("home");
+        await tether.waitCache("home", ({ listed, way }) => listed && way?.host === "pi.local");
+        await lab.waitFor("the upload", async () => (await tether.status()).uploads.uploaded === 1, 20_000);
+        await lab.exec("pi", `nix-store --check-validity ${path}`);
+      } finally {
+        await laptop.goTo("home");
+        await laptop.removeTunnel();
+      }
+    });
+
+    it("goes a way that is only for when it is asked for then, and not before or after", async () => {
+      await laptop.addTunnel();
+      try {
+        await tether.configure(orBy("only-when-asked = true"));
+        await tether.waitListed(["pi"]);
+        const before = await knocks();
+        await laptop.goTo("cafe");
+        const hint = /only when you ask for it: nix-tether connect pi$/;
+        await tether.waitCache("the hint", ({ reason }) => hint.test(reason ?? ""));
+        await delay(2_000);
+        expect(await knocks()).toBe(before);
+
+        await tether.shell("nix-tether connect pi");
+        await tether.waitCache("asked for", ({ listed, way }) => listed && way?.host === byTunnel);
+        await fetchedFrom("pi", "asked-for");
+        expect(await knocks()).not.toBe(before);
+
+        await tether.shell("nix-tether pause pi; nix-tether resume pi");
+        await tether.waitCache("the hint again", ({ reason }) => hint.test(reason ?? ""));
+        await tether.waitListed([]);
+      } finally {
+        await laptop.goTo("home");
+        await laptop.removeTunnel();
+      }
+    });
   });
 
   it("does without a system bus", async () => {

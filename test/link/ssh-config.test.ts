@@ -44,6 +44,7 @@ describe("interpretSshConfig", () => {
       knownHostsFiles: ["/home/ann/.ssh/known_hosts", "/home/ann/.ssh/more", "/etc/ssh/ssh_known_hosts"],
       ownKnownHostsFile: "/home/ann/.ssh/known_hosts",
       hashKnownHosts: true,
+      knownAs: [],
       revokedHostKeys: "/etc/revoked",
       sshConfigRead: true,
     });
@@ -115,6 +116,7 @@ describe("interpretSshConfig", () => {
       identityFiles: [],
       knownHostsFiles: [],
       ownKnownHostsFile: null,
+      knownAs: [],
       revokedHostKeys: null,
     });
   });

@@ -45,7 +45,12 @@ const seen = (): string[] =>
 
 test("says that it compares, and what it found", () => {
   expect(netmon.watching).toEqual(["interfaces"]);
-  expect(netmon.current().interfaces).toContainEqual({ name: "x0", carrier: true, addresses: [] });
+  expect(netmon.current().interfaces).toContainEqual({
+    name: "x0",
+    carrier: true,
+    addresses: [],
+    gateways: [],
+  });
   clock.run(60_000);
   expect(events).toEqual([]);
 });
@@ -56,7 +61,12 @@ test("a difference is told at the next comparison and looked at once more; a fai
   expect(seen()).toEqual([]);
   clock.run(1);
   expect(seen()).toEqual(["interfaces true"]);
-  expect(netmon.current().interfaces).toContainEqual({ name: "x0", carrier: false, addresses: [] });
+  expect(netmon.current().interfaces).toContainEqual({
+    name: "x0",
+    carrier: false,
+    addresses: [],
+    gateways: [],
+  });
   clock.run(10_000);
   expect(seen()).toEqual(["interfaces true", "interfaces false"]);
 });

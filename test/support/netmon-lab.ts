@@ -8,6 +8,7 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { createInterface } from "node:readline";
 import { promisify } from "node:util";
+import type { NamedConnection } from "../../src/sources/netmon.js";
 import { type Namespace, stopChild } from "./netns.js";
 
 const run = promisify(execFile);
@@ -27,8 +28,10 @@ export interface Line {
       readonly name: string;
       readonly carrier: boolean;
       readonly addresses: readonly string[];
+      readonly gateways: readonly string[];
     }[];
   };
+  readonly connections?: readonly NamedConnection[] | null;
   readonly log?: Readonly<Record<string, unknown>>;
 }
 
@@ -59,9 +62,15 @@ export async function buildRunner(): Promise<string> {
   return folder;
 }
 
-/** Starts the watch inside the namespace, on the bus at this address. */
-export function startWatch(namespace: Namespace, build: string, busAddress: string): Watch {
-  const child = namespace.spawn(process.execPath, join(build, "test/support/netmon-runner.js"), busAddress);
+/** Starts the watch inside the namespace, on the bus at this address; with `names` it asks for those of connections. */
+export function startWatch(
+  namespace: Namespace,
+  build: string,
+  busAddress: string,
+  ...names: "names"[]
+): Watch {
+  const runner = join(build, "test/support/netmon-runner.js");
+  const child = namespace.spawn(process.execPath, runner, busAddress, ...names);
   const lines: Line[] = [];
   const waiting = new Set<() => void>();
   const exited = once(child, "exit");

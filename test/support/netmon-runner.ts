@@ -1,5 +1,5 @@
 // Runs the network watch as a program of its own, so that a test can put it into a network namespace.
-// Usage: node netmon-runner.js BUS-ADDRESS. Prints one JSON object a line for every event and log entry.
+// Usage: node netmon-runner.js BUS-ADDRESS [names]. Prints one JSON object a line for every event and log entry.
 // A line `done` on stdin answers the last sleep, `state` prints what is known; the end of stdin closes the watch.
 
 import { createInterface } from "node:readline";
@@ -16,6 +16,7 @@ const log = pino(
 const netmon = startNetmon({
   log,
   busAddress: process.argv[2] ?? "",
+  names: process.argv.includes("names"),
   onEvent(event) {
     if (event.type === "sleep") done = event.done;
     print({ ...event, at: Date.now() });

@@ -7,12 +7,14 @@ export const reportTime = Date.parse("2026-11-22T10:00:00.000Z");
 
 /** A cache that has been online for two hours, with `changes`. */
 export function cacheStatus(name: string, changes: Partial<CacheStatus> = {}): CacheStatus {
+  const { state = "online", host = "raspberrypi.local" } = changes;
   return {
     type: "ssh",
-    state: "online",
-    host: "raspberrypi.local",
+    state,
+    host,
     address: "192.168.1.20",
     port: 22,
+    way: state === "online" ? { host, uploads: true } : null,
     since: "2026-11-22T08:00:00.000Z",
     reason: null,
     retryAt: null,

@@ -22,11 +22,12 @@ const networkd = "org.freedesktop.network1";
 const logind = "org.freedesktop.login1";
 
 /**
- * Properties of NetworkManager's devices and their configurations that tell of reachability. Others change
+ * Properties of NetworkManager, its connections, its devices and their configurations that tell of reachability. Others change
  * all day (an access point's strength, a bit rate, a scan) and must not wake us. `Carrier` is the one that
  * comes within milliseconds of a pulled cable; the device's state follows six seconds later.
  */
-const deviceProperties: ReadonlySet<string> = new Set([
+const tellingProperties: ReadonlySet<string> = new Set([
+  "ActiveConnections",
   "Carrier",
   "State",
   "InterfaceFlags",
@@ -48,13 +49,15 @@ export const busServices: readonly NetworkService[] = [
     rules: [
       signalRule(networkManager, `interface='${networkManager}'`),
       signalRule(networkManager, `interface='${networkManager}.Device',member='StateChanged'`),
+      propertiesRule(networkManager, `arg0='${networkManager}'`),
+      propertiesRule(networkManager, `arg0='${networkManager}.Connection.Active'`),
       ...["Device", "IP4Config", "IP6Config"].map((part) =>
         propertiesRule(networkManager, `arg0namespace='${networkManager}.${part}'`),
       ),
     ],
     meaning(signal) {
       if (signal.interface === propertiesInterface) {
-        const changed = changedProperties(signal).filter((property) => deviceProperties.has(property));
+        const changed = changedProperties(signal).filter((property) => tellingProperties.has(property));
         return changed.length > 0 ? { type: "look", what: changed.join(" ") } : null;
       }
       const { member } = signal;

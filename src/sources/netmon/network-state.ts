@@ -3,6 +3,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { networkInterfaces } from "node:os";
 import { join } from "node:path";
+import { readDefaultRoutes } from "./default-routes.js";
 
 /** One network interface other than loopback. */
 export interface NetworkInterface {
@@ -14,6 +15,8 @@ export interface NetworkInterface {
    * the kernel still holds the addresses then, but nothing can be reached from them.
    */
   readonly addresses: readonly string[];
+  /** The routers of its default routes, sorted and without scope. Empty without carrier. */
+  readonly gateways: readonly string[];
 }
 
 /** Every interface other than loopback, sorted by name. */
@@ -30,17 +33,19 @@ const defaultSysClassNet = "/sys/class/net";
  */
 export function readNetworkState(sysClassNet: string = defaultSysClassNet): NetworkState {
   const addresses = readAddresses();
+  const gateways = readDefaultRoutes();
   // Node lists only interfaces that run (IFF_RUNNING), so one without carrier is known from /sys alone.
   const names = new Set([...readNames(sysClassNet), ...addresses.keys()]);
   names.delete("lo");
   const interfaces = [...names].toSorted().map((name) => {
     const carrier = readCarrier(join(sysClassNet, name), addresses.has(name));
-    return { name, carrier, addresses: carrier ? (addresses.get(name) ?? []) : [] };
+    const held = (what: ReadonlyMap<string, string[]>): string[] => (carrier ? (what.get(name) ?? []) : []);
+    return { name, carrier, addresses: held(addresses), gateways: held(gateways) };
   });
   return { interfaces };
 }
 
-/** Whether two states hold the same interfaces with the same carriers and addresses. */
+/** Whether two states hold the same interfaces with the same carriers, addresses and routers. */
 export function sameNetwork(one: NetworkState, other: NetworkState): boolean {
   return (
     one.interfaces.length === other.interfaces.length &&
@@ -53,9 +58,7 @@ export function sameNetwork(one: NetworkState, other: NetworkState): boolean {
  * tell. A container that starts or ends makes a difference between states, but none here.
  */
 export function samePlace(one: NetworkState, other: NetworkState): boolean {
-  const left = placeOf(one);
-  const right = placeOf(other);
-  return left.length === right.length && left.every((address, index) => address === right[index]);
+  return sameList(placeOf(one), placeOf(other));
 }
 
 function placeOf({ interfaces }: NetworkState): string[] {
@@ -69,9 +72,13 @@ function sameInterface(one: NetworkInterface, other: NetworkInterface | undefine
     other !== undefined &&
     one.name === other.name &&
     one.carrier === other.carrier &&
-    one.addresses.length === other.addresses.length &&
-    one.addresses.every((address, index) => address === other.addresses[index])
+    sameList(one.addresses, other.addresses) &&
+    sameList(one.gateways, other.gateways)
   );
+}
+
+function sameList(one: readonly string[], other: readonly string[]): boolean {
+  return one.length === other.length && one.every((entry, index) => entry === other[index]);
 }
 
 function readAddresses(): Map<string, string[]> {

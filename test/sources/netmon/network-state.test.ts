@@ -56,6 +56,7 @@ test("this machine's own addresses are found, with or without /sys", () => {
       name,
       carrier: true,
       addresses: entries.map((entry) => entry.address).toSorted(),
+      gateways: expect.any(Array) as string[],
     }));
   const sorted = expected.toSorted((a, b) => (a.name < b.name ? -1 : 1));
   expect(readNetworkState(join(folder, "missing")).interfaces).toEqual(sorted);
@@ -63,7 +64,12 @@ test("this machine's own addresses are found, with or without /sys", () => {
 });
 
 const state = (...interfaces: [string, boolean, ...string[]][]): NetworkState => ({
-  interfaces: interfaces.map(([name, carrier, ...addresses]) => ({ name, carrier, addresses })),
+  interfaces: interfaces.map(([name, carrier, ...addresses]) => ({
+    name,
+    carrier,
+    addresses,
+    gateways: [],
+  })),
 });
 
 test.each<{ what: string; other: NetworkState; same: boolean }>([
@@ -88,30 +94,22 @@ test.each<{ what: string; other: NetworkState; same: boolean }>([
   expect(sameNetwork(other, one)).toBe(same);
 });
 
-test.each([
-  ["the same", [{ name: "eth0", carrier: true, addresses: ["10.0.0.2", "fe80::2"] }], true],
-  ["a link-local address comes late", [{ name: "eth0", carrier: true, addresses: ["10.0.0.2"] }], true],
+test.each<[string, [string, boolean, ...string[]][], boolean]>([
+  ["the same", [["eth0", true, "10.0.0.2", "fe80::2"]], true],
+  ["a link-local address comes late", [["eth0", true, "10.0.0.2"]], true],
   [
     "a container starts",
     [
-      { name: "eth0", carrier: true, addresses: ["10.0.0.2", "fe80::2"] },
-      { name: "veth12", carrier: true, addresses: ["fe80::99"] },
+      ["eth0", true, "10.0.0.2", "fe80::2"],
+      ["veth12", true, "fe80::99"],
     ],
     true,
   ],
-  ["the cable is pulled", [{ name: "eth0", carrier: false, addresses: [] }], false],
-  ["another address", [{ name: "eth0", carrier: true, addresses: ["10.0.0.3", "fe80::2"] }], false],
-  [
-    "one more address",
-    [{ name: "eth0", carrier: true, addresses: ["10.0.0.2", "fd00::2", "fe80::2"] }],
-    false,
-  ],
-  [
-    "the same address elsewhere",
-    [{ name: "wlan0", carrier: true, addresses: ["10.0.0.2", "fe80::2"] }],
-    false,
-  ],
+  ["the cable is pulled", [["eth0", false]], false],
+  ["another address", [["eth0", true, "10.0.0.3", "fe80::2"]], false],
+  ["one more address", [["eth0", true, "10.0.0.2", "fd00::2", "fe80::2"]], false],
+  ["the same address elsewhere", [["wlan0", true, "10.0.0.2", "fe80::2"]], false],
 ])("the same place: %s", (_what, interfaces, same) => {
-  const before = { interfaces: [{ name: "eth0", carrier: true, addresses: ["10.0.0.2", "fe80::2"] }] };
-  expect(samePlace(before, { interfaces })).toBe(same);
+  const before = state(["eth0", true, "10.0.0.2", "fe80::2"]);
+  expect(samePlace(before, state(...interfaces))).toBe(same);
 });
