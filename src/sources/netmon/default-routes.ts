@@ -1,12 +1,15 @@
 // The routers of the default routes, from the kernel's tables (proc(5); ipv6_route as fs/proc writes it). Other routes,
 // such as those of a VPN that takes only some addresses, do not count.
 
-import { readFileSync } from "node:fs";
+import { closeSync, openSync, readSync } from "node:fs";
 import { endianness } from "node:os";
 import { canonicalAddress } from "../../util/ip-address.js";
 
 /** RTF_GATEWAY of <linux/route.h>: the route goes by a router. */
 const byRouter = 0x2;
+
+/** Some five hundred routes, far more than a laptop has; the whole table of a router is megabytes long. */
+const mostBytes = 64 * 1024;
 
 /** Where the kernel shows its routes to this process. */
 const files = { v4: "/proc/net/route", v6: "/proc/net/ipv6_route" };
@@ -46,10 +49,22 @@ function hasRouter(flags: string): boolean {
   return (Number.parseInt(flags, 16) & byRouter) !== 0;
 }
 
+/** The beginning of the file: as much as any table of a laptop's, and the IPv4 table begins with the default routes. */
 function read(file: string): string {
+  const buffer = Buffer.allocUnsafe(mostBytes);
+  let length = 0;
   try {
-    return readFileSync(file, "latin1");
+    const fd = openSync(file, "r");
+    try {
+      // The kernel gives such a file in pieces.
+      for (let count = -1; count !== 0 && length < mostBytes; length += count) {
+        count = readSync(fd, buffer, length, mostBytes - length, null);
+      }
+    } finally {
+      closeSync(fd);
+    }
   } catch {
-    return "";
+    // Not to be seen by this process: no routes are better than no network state.
   }
+  return buffer.toString("latin1", 0, length);
 }
