@@ -38,7 +38,7 @@ export const defaultLimits: UpstreamLimits = {
   turnMs: 30_000,
   idleMs: 20_000,
   rootMs: 25_000,
-  lookupLifeMs: 5 * 60_000,
+  lookupLifeMs: 60_000,
   wholeNarBytes: 64 * 1024,
   tailBytes: 1024 * 1024,
 };

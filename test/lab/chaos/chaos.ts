@@ -64,6 +64,8 @@ class Run {
   readonly #journal: Journal;
   readonly #quietMs = new Map<Attribute, number>();
   readonly #failures: string[] = [];
+  /** Big ones whose paths could not be taken away yet. */
+  readonly #ended: Stocked[] = [];
   #upcoming: Promise<Stocked>[] = [];
   #results: Result[] = [];
   #faults = 0;
@@ -190,7 +192,8 @@ class Run {
   async #clearUp(job: Stocked): Promise<void> {
     if (job.kind.attribute !== "big" && job.kind.attribute !== "mixed") return;
     await forget(this.#lab, job);
-    await retire(this.#lab, job);
+    const ended = [...this.#ended.splice(0), job];
+    for (const one of ended) if (!(await retire(this.#lab, one))) this.#ended.push(one);
   }
 
   async #makeFaults(): Promise<void> {

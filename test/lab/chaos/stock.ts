@@ -61,20 +61,24 @@ rm -r $PWD`,
 }
 
 /**
- * Makes room: the big paths of jobs that are over leave the Pi and the second cache. They are still held there for who
- * might ask for them once more, but nobody will.
+ * Makes room: the big paths of a job that is over leave the Pi and the second cache. Resolves to whether all of them have
+ * left: what the daemon asked the Pi for is held there for a while.
  */
-export async function retire(lab: Lab, job: Stocked): Promise<void> {
+export async function retire(lab: Lab, job: Stocked): Promise<boolean> {
   const paths = job.closure.split("\n").map((line) => line.split(" ", 1)[0] ?? "");
   const narinfos = paths.map(
     (path) => `${second}/${path.slice("/nix/store/".length).split("-", 1)[0]}.narinfo`,
   );
-  await lab.exec(
+  const { code } = await lab.exec(
     "pi",
     `for narinfo in ${narinfos.join(" ")}; do
   [ -e $narinfo ] || continue
   rm -f ${second}/$(sed -n 's/^URL: //p' $narinfo) $narinfo
 done
-NIX_REMOTE=local nix-store --delete --ignore-liveness ${paths.join(" ")} >/dev/null 2>&1 || true`,
+export NIX_REMOTE=local
+left=$(nix-store --check-validity --print-invalid ${paths.join(" ")} | sort | comm -13 - <(printf '%s\n' ${paths.join(" ")} | sort))
+[ -z "$left" ] || nix-store --delete $left >/dev/null 2>&1`,
+    { mayFail: true },
   );
+  return code === 0;
 }
