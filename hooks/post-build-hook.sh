@@ -46,7 +46,8 @@ tether_put() {
     tether_say "not queued: $spool/incoming can not be written to, or its disk is full."
     return 3
   fi
-  sync "$file" "$spool/incoming" "$spool/roots" ||
+  # A daemon that runs may be quicker, and has flushed a copy of its own before it removes this one.
+  sync "$file" "$spool/incoming" "$spool/roots" || [ ! -e "$file" ] ||
     tether_say "queued, but $spool could not be flushed to disk."
 }
 
