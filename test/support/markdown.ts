@@ -56,7 +56,9 @@ function readPage(name: string): Page {
   );
   return {
     name,
-    links: [...prose.matchAll(/\]\(([^)\s]+)\)/g)].map(([, link = ""]) => link),
+    links: [...prose.matchAll(/\]\(([^)\s]+)\)|^\[[^\]]+\]: (\S+)$/gm)].map(
+      ([, link, named = ""]) => link ?? named,
+    ),
     anchors: new Set([...prose.matchAll(/^#+ (.*)$/gm)].map(([, title = ""]) => anchorOf(title))),
     blocks,
     spans: [...prose.matchAll(/`([^`]+)`/g)].map(([, span = ""]) => span),

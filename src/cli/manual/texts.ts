@@ -53,6 +53,7 @@ export function files(dirs: Dirs): Entry[] {
     [shown(dirs.generationFile), "Which of its sixteen URLs each cache has now."],
     [shown(dirs.pausedFile), "Which caches are paused."],
     ["/etc/nix-tether/hook.conf", "What root's post-build hook is to do."],
+    ["/etc/nix-tether/root.conf", "Which caches root's own commands may use."],
   ];
 }
 
@@ -62,6 +63,7 @@ export const examples: readonly Entry[] = [
   ["Say which caches are in use, and why the others are not:", "nix-tether status"],
   ["Look at everything that must be right, and say what to do about it:", "nix-tether doctor"],
   ["Wait in a script until the Pi is there:", "until nix-tether status pi --quiet; do sleep 1; done"],
+  ["Say why this was built, and not fetched from the Pi:", "nix-tether explain ./result"],
   ["Leave the Pi alone for a while, restarts included:", "nix-tether pause pi"],
   ["Upload a build, and wait for its arrival:", "nix-tether enqueue --wait ./result"],
   ["Copy to the Pi by hand:", "nix copy --to unix://$XDG_RUNTIME_DIR/nix-tether/pi.sock ./result"],
