@@ -20,17 +20,17 @@ export default defineConfig({
           testTimeout: 60_000,
           hookTimeout: 120_000,
           // They mostly wait, and each has ports, folders and namespaces of its own.
-          maxWorkers: 3,
+          maxWorkers: 2,
         },
       },
       {
-        // The two-machine lab: fixed names, so one file after the other.
+        // The two-machine lab. It mostly waits too, and each worker has a lab of its own: see test/lab/lab.ts.
         test: {
           name: "lab",
           include: ["test/lab/**/*.test.ts"],
           testTimeout: 120_000,
           hookTimeout: 240_000,
-          fileParallelism: false,
+          maxWorkers: 2,
         },
       },
     ],

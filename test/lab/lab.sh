@@ -1,6 +1,7 @@
 #!/bin/bash
 # Two real systemd machines, "laptop" and "pi", joined by a virtual switch whose cables can be pulled. One lab at a time
-# on a machine: a lock sees to it. Needs root and the packages of scripts/install-packages.sh.
+# on a machine: a lock sees to it. With NIX_TETHER_LAB=2 in the environment it is another one, with another lock, and both
+# may be up. Needs root and the packages of scripts/install-packages.sh.
 #
 # usage: lab.sh up [--nix 2.8|2.26|2.34]     comes up and stays until "down"
 #        lab.sh hold [--nix VERSION]         the same in the foreground: prints "locked" when it is its turn, "ready" when
@@ -18,8 +19,9 @@ set -euo pipefail
 
 here=$(dirname "$(realpath "${BASH_SOURCE[0]}")")
 repo=$(realpath "$here/../..")
-state=/run/nix-tether-lab
-lock=/run/lock/nix-tether-lab.lock
+number=${NIX_TETHER_LAB:-}
+state=/run/nix-tether-lab$number
+lock=/run/lock/nix-tether-lab$number.lock
 nix_dir=
 node=$(realpath "$(command -v node || echo /nonexistent)")
 . "$here/machines.sh"
@@ -59,7 +61,7 @@ bring_up() {
 tear_down() {
   local host pid i
   for host in $hosts stranger; do
-    for pid in $(ip netns pids "$(netns "$host")" 2>/dev/null); do kill -KILL "$pid" 2>/dev/null || true; done
+    for pid in $(ip netns pids "$(name_of "$host")" 2>/dev/null); do kill -KILL "$pid" 2>/dev/null || true; done
   done
   for host in $hosts; do
     pid=$(cat "$state/$host/nspawn.pid" 2>/dev/null || true)
@@ -69,18 +71,18 @@ tear_down() {
   for host in $hosts; do
     # What nspawn removes itself only when it ends in peace.
     rm -f "/run/systemd/nspawn/locks/inode-$(stat -c %d:%i "$state/$host/root" 2>/dev/null)"
-    rm -rf "/run/systemd/nspawn/propagate/nix-tether-$host" "/run/systemd/nspawn/unix-export/nix-tether-$host"
+    rm -rf /run/systemd/nspawn/{propagate,unix-export}/"$(name_of "$host")"
     unmount "$state/$host/root"
     unmount "$state/$host"
     remove_cgroups "$host"
   done
   unmount "$state/lower"
-  for host in $hosts stranger switch; do ip netns del "$(netns "$host")" 2>/dev/null || true; done
+  for host in $hosts stranger switch; do ip netns del "$(name_of "$host")" 2>/dev/null || true; done
   rm -rf --one-file-system "$state"
 }
 
 is_nspawn() { # PID HOST: whether that process is still this lab's machine, and not another that got its number
-  [ -n "$1" ] && grep -qazx -- "--machine=nix-tether-$2" "/proc/$1/cmdline" 2>/dev/null
+  [ -n "$1" ] && grep -qazx -- "--machine=$(name_of "$2")" "/proc/$1/cmdline" 2>/dev/null
 }
 
 unmount() { # DIR: the machine's last process may take a moment to let go
@@ -97,8 +99,8 @@ remove_cgroups() { # HOST: they can go when the machine's last process has been 
   local hierarchy i
   for hierarchy in $(cgroup_roots); do
     for i in $(seq 100); do
-      [ -d "$hierarchy/nix-tether-$1" ] || break
-      find "$hierarchy/nix-tether-$1" -depth -type d -exec rmdir {} + 2>/dev/null && break
+      [ -d "$hierarchy/$(name_of "$1")" ] || break
+      find "$hierarchy/$(name_of "$1")" -depth -type d -exec rmdir {} + 2>/dev/null && break
       sleep 0.02
     done
   done
@@ -148,10 +150,10 @@ down() {
 
 leftovers() {
   mount | grep -F "$state" || true
-  ip netns list | grep '^nix-tether-' || true
-  pgrep -a systemd-nspawn | grep -- '--machine=nix-tether-' || true
-  find $(cgroup_roots) -maxdepth 1 -name 'nix-tether-*'
-  find "$state" /run/systemd/nspawn/propagate -maxdepth 1 -name 'nix-tether-*' 2>/dev/null || true
+  ip netns list | grep "^$(name_of '')" || true
+  pgrep -a systemd-nspawn | grep -- "--machine=$(name_of '')" || true
+  find $(cgroup_roots) -maxdepth 1 -name "$(name_of '*')"
+  find "$state" /run/systemd/nspawn/propagate -maxdepth 1 -name "$(name_of '*')" 2>/dev/null || true
 }
 
 command=${1:-}
@@ -166,8 +168,8 @@ case $command in
   exec) enter "$@" ;;
   user) enter_user "$@" ;;
   cable) cable "$@" ;;
-  bandwidth) tc -n "$(netns switch)" qdisc replace dev "to-$1" root tbf rate "${2:?a rate}" burst 512k latency 100ms ;;
-  net) ip netns exec "$(netns "$1")" "${@:2}" ;;
+  bandwidth) tc -n "$(name_of switch)" qdisc replace dev "to-$1" root tbf rate "${2:?a rate}" burst 512k latency 100ms ;;
+  net) ip netns exec "$(name_of "$1")" "${@:2}" ;;
   leftovers) leftovers ;;
   *) sed -n '/^# usage/,/^set/s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
 esac

@@ -9,6 +9,18 @@ import { delay, withDeadline } from "../../src/util/abort.js";
 
 const script = fileURLToPath(new URL("lab.sh", import.meta.url));
 
+// Two test files may run side by side, each with a lab of its own. lab.sh reads this too.
+const worker = process.env["VITEST_POOL_ID"] ?? "1";
+const number = (process.env["NIX_TETHER_LAB"] ??= worker === "1" ? "" : worker);
+
+/** Where lab.sh keeps what belongs to this lab: `keys/` and more. */
+export const labFolder = `/run/nix-tether-lab${number}`;
+
+/** The name of a machine's network namespace. */
+export function namespaceOf(host: Host): string {
+  return `nix-tether${number}-${host}`;
+}
+
 /** How long another lab may go on before it is given up, in milliseconds: a bit more than lab.sh itself waits. */
 const turnMs = 660_000;
 
@@ -45,7 +57,7 @@ export interface RunOptions {
   readonly mayFail?: boolean;
 }
 
-/** A lab that is up. One at a time on a machine: `up` waits for another's end. */
+/** A lab that is up. One of each number at a time on a machine: `up` waits for another's end. */
 export class Lab {
   readonly nix: NixVersion;
   readonly #holder: ChildProcess;
@@ -134,7 +146,7 @@ export class Lab {
 
   /** `pi-1:…` or `laptop-1:…`, what that machine signs its builds with. */
   publicKey(host: Host): string {
-    return readFileSync(`/run/nix-tether-lab/keys/${host}.public`, "utf8").trim();
+    return readFileSync(`${labFolder}/keys/${host}.public`, "utf8").trim();
   }
 
   /**
@@ -161,7 +173,7 @@ export class Lab {
     }
   }
 
-  /** What is there of any lab on this machine, one thing a line; empty after `down`. */
+  /** What is there of a lab with this number on this machine, one thing a line; empty after `down`. */
   static async leftovers(): Promise<string> {
     return (await finish(spawn(script, ["leftovers"]), "leftovers", {})).stdout;
   }

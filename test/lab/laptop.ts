@@ -1,7 +1,7 @@
 // What happens to the laptop from outside: it is carried to the café and home, gets other interfaces and addresses, and
 // is put to sleep.
 
-import type { Lab } from "./lab.js";
+import { namespaceOf, type Lab } from "./lab.js";
 
 /** Where the laptop is, and how NetworkManager is told. Every lab begins at home, with the connection `lab`. */
 export class Laptop {
@@ -47,7 +47,7 @@ export class Laptop {
     );
     await this.#lab.net(
       "switch",
-      "ip link add to-wifi type veth peer name wlan0 netns nix-tether-laptop; ip link set to-wifi master br-home up",
+      `ip link add to-wifi type veth peer name wlan0 netns ${namespaceOf("laptop")}; ip link set to-wifi master br-home up`,
     );
     await this.#lab.waitFor("Wi-Fi", async () => {
       const { stdout } = await this.#lab.exec("laptop", "ping -c 1 -W 1 -I wlan0 10.77.0.1");
@@ -75,7 +75,7 @@ export class Laptop {
     ] as const) {
       await this.#lab.net(
         "switch",
-        `ip link add tun-${host} type veth peer name tun0 netns nix-tether-${host}
+        `ip link add tun-${host} type veth peer name tun0 netns ${namespaceOf(host)}
         ip link set tun-${host} master br-cafe up`,
       );
       await this.#lab.net(host, `ip address add ${address}/24 dev tun0; ip link set tun0 up`);

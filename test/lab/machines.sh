@@ -1,9 +1,10 @@
 # Sourced by lab.sh: what the two machines have in common. Each is a real systemd in systemd-nspawn, its root an overlay
 # on this machine's own root that lives in memory, its network a namespace of its own on a virtual switch.
-# Expects: $state (folder), $repo (this repository), $nix_dir (folder of a newer Nix, or empty), $node (the program).
+# Expects: $number (of the lab, or empty), $state (folder), $repo (this repository), $nix_dir (folder of a newer Nix, or
+# empty), $node (the program).
 
 hosts="laptop pi"
-netns() { echo "nix-tether-$1"; } # HOST, "switch" or "stranger"
+name_of() { echo "nix-tether$number-$1"; } # HOST, "switch" or "stranger": its network, its machine, its control group
 path=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 
 enter() { # HOST COMMAND...: runs it as root inside the machine
@@ -85,26 +86,26 @@ add_user() { # ROOT NAME UID: a login user who may use the nix-daemon and whose 
 # Two switches, br-home and br-cafe; the machines are plugged in at home, a network namespace "stranger" in the café.
 network_up() {
   local host place switch
-  switch=$(netns switch)
+  switch=$(name_of switch)
   ip netns add "$switch"
   for place in home cafe; do
     ip -n "$switch" link add "br-$place" type bridge mcast_snooping 0
     ip -n "$switch" link set "br-$place" up
   done
   for host in $hosts stranger; do
-    ip netns add "$(netns "$host")"
-    ip -n "$(netns "$host")" link set lo up
-    ip -n "$switch" link add "to-$host" type veth peer name eth0 netns "$(netns "$host")"
+    ip netns add "$(name_of "$host")"
+    ip -n "$(name_of "$host")" link set lo up
+    ip -n "$switch" link add "to-$host" type veth peer name eth0 netns "$(name_of "$host")"
     ip -n "$switch" link set "to-$host" master br-home up
   done
   ip -n "$switch" link set to-stranger master br-cafe
-  ip -n "$(netns stranger)" address add 10.88.0.1/24 dev eth0
-  ip -n "$(netns stranger)" link set eth0 up
+  ip -n "$(name_of stranger)" address add 10.88.0.1/24 dev eth0
+  ip -n "$(name_of stranger)" link set eth0 up
 }
 
 cable() { # HOST up|down|home|cafe: both places mean that the cable is plugged in there
   local switch cable=to-$1
-  switch=$(netns switch)
+  switch=$(name_of switch)
   case ${2:-} in
     up | down) ip -n "$switch" link set "$cable" "$2" ;;
     home | cafe)
@@ -127,12 +128,12 @@ boot() { # HOST
   # The machine is shut down when this shell dies of whatever; the lock's descriptor stays with the shell alone.
   (
     for hierarchy in $(cgroup_roots); do
-      mkdir -p "$hierarchy/nix-tether-$host"
-      echo $BASHPID >"$hierarchy/nix-tether-$host/cgroup.procs"
+      mkdir -p "$hierarchy/$(name_of "$host")"
+      echo $BASHPID >"$hierarchy/$(name_of "$host")/cgroup.procs"
     done
     SYSTEMD_NSPAWN_API_VFS_WRITABLE=network exec setpriv --pdeathsig TERM setsid systemd-nspawn --quiet --boot \
-      --directory="$state/$host/root" --machine="nix-tether-$host" --hostname="$host" --register=no --keep-unit \
-      --network-namespace-path="/run/netns/$(netns "$host")" --capability=CAP_NET_ADMIN --private-users=no \
+      --directory="$state/$host/root" --machine="$(name_of "$host")" --hostname="$host" --register=no --keep-unit \
+      --network-namespace-path="/run/netns/$(name_of "$host")" --capability=CAP_NET_ADMIN --private-users=no \
       --link-journal=no --console=pipe --resolv-conf=off --timezone=off "${binds[@]}"
   ) </dev/null >"$state/$host/console.log" 2>&1 9>&- &
   echo $! >"$state/$host/nspawn.pid"

@@ -5,7 +5,7 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { Lab } from "./lab.js";
+import { Lab, labFolder } from "./lab.js";
 import { build, copiedFrom, realise } from "./store.js";
 import { Tether } from "./tether.js";
 
@@ -81,7 +81,7 @@ describe("what the NixOS modules set up", () => {
     await onPi("sed -i /secret-key-files/d /etc/nix/nix.conf; systemctl stop nix-daemon.service");
     early = (await build(lab, "pi", "one", "before-the-key")).path;
 
-    const key = readFileSync("/run/nix-tether-lab/keys/user.pub", "utf8").trim();
+    const key = readFileSync(`${labFolder}/keys/user.pub`, "utf8").trim();
     const keys = pi.full.keys.map((line) => line.replace("ssh-ed25519 AAAA ada@laptop", key));
     await onPi(
       `mkdir -p /pkgs/nix; ln -s /usr/local/bin /pkgs/nix/bin

@@ -1,6 +1,6 @@
 // What stands in networks that are not the user's own: a machine that calls itself pi.local, and a captive portal.
 
-import type { Lab, Running } from "./lab.js";
+import { labFolder, type Lab, type Running } from "./lab.js";
 
 /** The stranger's address in the café. */
 export const strangersAddress = "10.88.0.1";
@@ -14,8 +14,7 @@ export interface Server {
 
 /** sshd with a host key of its own. It logs each connection and each step of a login. */
 export async function startSshd(lab: Lab): Promise<Server> {
-  const keys =
-    "keys=$(mktemp -d /run/nix-tether-lab/stranger.XXXXXX); ssh-keygen -q -t ed25519 -N '' -f $keys/host";
+  const keys = `keys=$(mktemp -d ${labFolder}/stranger.XXXXXX); ssh-keygen -q -t ed25519 -N '' -f $keys/host`;
   const options = "-o LogLevel=DEBUG1 -o PidFile=none -o UsePAM=no -o UseDNS=no";
   const server = start(
     lab,
