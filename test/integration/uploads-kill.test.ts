@@ -7,7 +7,7 @@
 
 import { execFile } from "node:child_process";
 import { randomBytes } from "node:crypto";
-import { mkdir, readdir, writeFile } from "node:fs/promises";
+import { lutimes, mkdir, readdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
@@ -90,7 +90,7 @@ async function killAndCheck(lane: number, rounds: number): Promise<Done> {
     }
     const there = await validIn(pi, [...queued]);
     const before = tap.arrivals.length;
-    laptop.home.start();
+    const last = laptop.home.start();
     await laptop.untilUp();
     const waiting = async (): Promise<QueueItem[]> =>
       (await laptop.queue()).filter(({ path }) => queued.has(path));
@@ -101,7 +101,12 @@ async function killAndCheck(lane: number, rounds: number): Promise<Done> {
     const sent = tap.arrivals.slice(before);
     expect(sent.filter(({ path }) => there.has(path))).toEqual([]);
     await expectArrived(pi, [...queued]);
-    expect(await laptop.roots()).toEqual([]);
+    // What a nix-store made after its daemon had been killed is swept when it is a minute old.
+    await kill(last);
+    const old = Date.now() / 1000 - 120;
+    for (const name of await laptop.roots()) await lutimes(join(laptop.spool, "roots", name), old, old);
+    laptop.home.start();
+    await eventually("no roots are left", async () => (await laptop.roots()).length === 0, 30_000);
     await laptop.store.run("nix-store", "--gc");
     const left = await readdir(join(laptop.store.dir, "root/nix/store"));
     expect(left.filter((name) => name.includes("killed"))).toEqual([]);
