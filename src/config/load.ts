@@ -25,9 +25,13 @@ export async function loadConfig(file: string, home: string = os.homedir()): Pro
   const expand = (value: string): string =>
     value.startsWith("~/") ? path.join(home, value.slice(2)) : value;
   const caches = Object.entries(data.caches).map(([name, cache]) => [name, expandHome(cache, expand)]);
-  const key = data.uploads["signing-key"];
-  const uploads = key === undefined ? data.uploads : { ...data.uploads, "signing-key": expand(key) };
-  const config = { ...data, caches: Object.fromEntries(caches) as Config["caches"], uploads };
+  const statics = Object.entries(data.static).map(([name, one]) => [name, expandKey(one, expand)]);
+  const config = {
+    ...data,
+    caches: Object.fromEntries(caches) as Config["caches"],
+    static: Object.fromEntries(statics) as Config["static"],
+    uploads: expandKey(data.uploads, expand),
+  };
   await checkUploads(file, config);
   return config;
 }
@@ -126,6 +130,14 @@ async function checkUploads(file: string, { caches, uploads }: Config): Promise<
     (error: unknown) => `can not be used: ${messageOf(error)}`,
   );
   if (problem !== null) throw invalid(file, `uploads.signing-key: ${key} ${problem}`);
+}
+
+function expandKey<T extends { "signing-key"?: string | undefined }>(
+  table: T,
+  expand: (value: string) => string,
+): T {
+  const key = table["signing-key"];
+  return key === undefined ? table : { ...table, "signing-key": expand(key) };
 }
 
 function expandHome(cache: CacheConfig, expand: (value: string) => string): CacheConfig {

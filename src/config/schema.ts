@@ -156,6 +156,27 @@ export const cacheSchema = z.strictObject({
     .describe("Accept the machine's unsigned paths (writes `?trusted=true`); only for Nix's trusted users."),
 });
 
+/** One `[static.NAME]` table. */
+const staticSchema = z.strictObject({
+  host: pattern(argument, hostWords)
+    .optional()
+    .describe(
+      "The machine with the folder, as in `[caches.NAME]`; by default this one. It needs sshd with SFTP.",
+    ),
+  user: pattern(argument, "a login name").optional().describe("Login name; by default what `ssh -G` says."),
+  port: port.optional().describe("Port of sshd; by default what `ssh -G` says."),
+  path: pattern(/^\/[^\0]*[^\0/]$/, "the absolute path of a folder").describe(
+    "The cache's folder on that machine.",
+  ),
+  "signing-key": absolutePath
+    .optional()
+    .describe("Secret key file that what is pushed is signed with, as `nix key generate-secret` makes it."),
+  compression: z
+    .enum(["zstd", "xz", "none"], '"zstd", "xz" or "none"')
+    .default("zstd")
+    .describe("How NARs are compressed: `zstd` is quick, `xz` is smaller and takes far longer."),
+});
+
 /** The whole of `config.toml`. That `uploads.to` names caches is checked where it is loaded. */
 export const configSchema = z.strictObject({
   gateway: z
@@ -180,6 +201,10 @@ export const configSchema = z.strictObject({
     .record(cacheName, cacheSchema)
     .default({})
     .describe("The machines, one table each. NAME is yours to choose, of letters, digits, `-` and `_`."),
+  static: z
+    .record(cacheName, staticSchema)
+    .default({})
+    .describe("Static binary caches that are filled from here, one table each."),
   uploads: z
     .strictObject({
       to: z
@@ -239,5 +264,7 @@ export const configSchema = z.strictObject({
 
 /** One `[[caches.NAME.ways]]` table, read. */
 export type WayConfig = z.output<typeof waySchema>;
+/** One `[static.NAME]` table, read. */
+export type StaticConfig = z.output<typeof staticSchema>;
 export type CacheConfig = z.output<typeof cacheSchema>;
 export type Config = z.output<typeof configSchema>;

@@ -22,3 +22,22 @@ export function encodeNix32(bytes: Uint8Array): string {
 export function nix32FromHex(hex: string): string {
   return encodeNix32(Buffer.from(hex, "hex"));
 }
+
+/** The other way round: 64 hexadecimal digits of 52 in base 32, or null where these are no such number. */
+export function hexFromNix32(text: string): string | null {
+  const bytes = Buffer.alloc(32);
+  if (text.length !== 52) return null;
+  for (let at = 0; at < 52; at += 1) {
+    const value = nix32Digits.indexOf(text.charAt(51 - at));
+    if (value < 0) return null;
+    const bit = at * 5;
+    const index = bit >> 3;
+    const shifted = value << (bit & 7);
+    bytes[index] = (bytes[index] ?? 0) | (shifted & 0xff);
+    const high = shifted >> 8;
+    if (high === 0) continue;
+    if (index + 1 >= bytes.length) return null;
+    bytes[index + 1] = (bytes[index + 1] ?? 0) | high;
+  }
+  return bytes.toString("hex");
+}

@@ -39,6 +39,7 @@ describe("a good configuration", () => {
           ways: [],
         },
       },
+      static: {},
       uploads: {
         to: [],
         source: "hook",

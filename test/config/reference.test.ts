@@ -20,6 +20,7 @@ test("every key has a sentence, what it expects in words, and its default", () =
   expect(keys.filter(({ required }) => required).map(({ path }) => path.join("."))).toEqual([
     "caches.NAME.host",
     "caches.NAME.ways[].host",
+    "static.NAME.path",
   ]);
 });
 

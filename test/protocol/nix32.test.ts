@@ -1,7 +1,7 @@
 import * as fc from "fast-check";
 import { expect, test } from "vitest";
 
-import { encodeNix32, nix32Digits, nix32FromHex } from "../../src/protocol/nix32.js";
+import { encodeNix32, hexFromNix32, nix32Digits, nix32FromHex } from "../../src/protocol/nix32.js";
 
 // What `nix-hash --to-base32` says of SHA-256 of "", "abc" and "hello".
 test.each([
@@ -35,4 +35,15 @@ test("the digits are the number that the bytes are in little endian", () => {
       expect(digits.length).toBe(Math.ceil((bytes.length * 8) / 5));
     }),
   );
+});
+
+test("what was written is read again, and what is no SHA-256 is refused", () => {
+  fc.assert(
+    fc.property(fc.uint8Array({ minLength: 32, maxLength: 32 }), (bytes) => {
+      expect(hexFromNix32(encodeNix32(bytes))).toBe(Buffer.from(bytes).toString("hex"));
+    }),
+  );
+  expect(hexFromNix32("z".repeat(52))).toBeNull();
+  expect(hexFromNix32("e".repeat(52))).toBeNull();
+  expect(hexFromNix32("0".repeat(51))).toBeNull();
 });

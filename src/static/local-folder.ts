@@ -1,0 +1,168 @@
+// A static cache in a folder of this machine.
+
+import { createReadStream, type Dirent } from "node:fs";
+import {
+  mkdir,
+  open,
+  readdir,
+  readFile,
+  rename,
+  rm,
+  stat,
+  unlink,
+  utimes,
+  writeFile,
+} from "node:fs/promises";
+import path from "node:path";
+import { TetherError, messageOf } from "../util/errors.js";
+import { randomTemporaryName } from "./cache-names.js";
+import type { CacheFolder, Content, FolderEntry, PutOptions } from "./cache-folder.js";
+
+const full = new Set(["ENOSPC", "EDQUOT"]);
+const forbidden = new Set(["EACCES", "EPERM", "EROFS"]);
+
+/** `folder` is an absolute path; it need not be there yet. */
+export function createLocalFolder(folder: string): CacheFolder {
+  const at = (name: string): string => path.join(folder, name);
+  /** `null` in place of what there is none of. */
+  const attempt = async <T>(what: string, work: () => Promise<T>): Promise<T | null> => {
+    try {
+      return await work();
+    } catch (error) {
+      if (codeOf(error) === "ENOENT") return null;
+      throw failure(what, error);
+    }
+  };
+  const must = async <T>(what: string, work: () => Promise<T>): Promise<T> => {
+    try {
+      return await work();
+    } catch (error) {
+      throw failure(what, error);
+    }
+  };
+  const entryOf = async (name: string): Promise<FolderEntry> => {
+    const facts = await stat(at(name));
+    const kind = facts.isFile() ? "file" : facts.isDirectory() ? "folder" : "other";
+    return { name: path.basename(name), kind, size: facts.size, modifiedAt: facts.mtimeMs };
+  };
+
+  return {
+    label: folder,
+    list: async (name, signal) => {
+      const entries = await attempt(`list ${at(name)}`, () => readdir(at(name), { withFileTypes: true }));
+      const found: FolderEntry[] = [];
+      for (const piece of inPieces(entries ?? [])) {
+        signal.throwIfAborted();
+        const facts = await Promise.all(
+          piece.map((one) => attempt(`look at ${one.name}`, () => entryOf(path.join(name, one.name)))),
+        );
+        // What has been removed meanwhile is not there.
+        found.push(...facts.filter((one) => one !== null));
+      }
+      return found;
+    },
+    stat: async (name, signal) => {
+      signal.throwIfAborted();
+      return attempt(`look at ${at(name)}`, () => entryOf(name));
+    },
+    read: async (name, maxBytes, signal) => {
+      signal.throwIfAborted();
+      return attempt(`read ${at(name)}`, async () => {
+        const { size } = await stat(at(name));
+        if (size > maxBytes)
+          throw new Error(`it has ${size} bytes, more than the ${maxBytes} that it may have`);
+        return readFile(at(name), { signal });
+      });
+    },
+    openRead: (name, signal) => createReadStream(at(name), { signal }),
+    put: async (name, content, options) => {
+      options.signal.throwIfAborted();
+      const temporary = at(path.join(path.dirname(name), randomTemporaryName()));
+      await must(`write ${at(name)}`, async () => {
+        try {
+          await writeFlushed(temporary, content, options);
+          await rename(temporary, at(name));
+        } catch (error) {
+          await rm(temporary, { force: true }).catch(() => undefined);
+          options.signal.throwIfAborted();
+          throw error;
+        }
+      });
+    },
+    create: async (name, content, signal) => {
+      signal.throwIfAborted();
+      return must(`make ${at(name)}`, async () => {
+        try {
+          await writeFile(at(name), content, { flag: "wx", mode: 0o644 });
+          return true;
+        } catch (error) {
+          if (codeOf(error) === "EEXIST") return false;
+          throw error;
+        }
+      });
+    },
+    remove: async (name, signal) => {
+      signal.throwIfAborted();
+      return (await attempt(`remove ${at(name)}`, async () => (await unlink(at(name)), true))) ?? false;
+    },
+    touch: async (name, moment, signal) => {
+      signal.throwIfAborted();
+      const time = new Date(moment);
+      await must(`set the time of ${at(name)}`, () => utimes(at(name), time, time));
+    },
+    makeFolder: async (name, signal) => {
+      signal.throwIfAborted();
+      await must(`make the folder ${at(name)}`, () => mkdir(at(name), { recursive: true }));
+    },
+    close: () => undefined,
+  };
+}
+
+/** Of a large folder not everything is looked at at once. */
+function* inPieces(entries: readonly Dirent[]): Generator<readonly Dirent[]> {
+  const most = 256;
+  for (let at = 0; at < entries.length; at += most) yield entries.slice(at, at + most);
+}
+
+/** A file that others may read, as what serves the cache must. */
+async function writeFlushed(file: string, content: Content, { signal, onBytes }: PutOptions): Promise<void> {
+  const handle = await open(file, "wx", 0o644);
+  try {
+    if (Buffer.isBuffer(content)) {
+      await handle.writeFile(content, { signal });
+      onBytes?.(content.length);
+    } else {
+      for await (const piece of createReadStream(content.file, { signal }) as AsyncIterable<Buffer>) {
+        await handle.writeFile(piece);
+        onBytes?.(piece.length);
+      }
+    }
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
+function codeOf(error: unknown): string | undefined {
+  return (error as NodeJS.ErrnoException).code;
+}
+
+/** The signal's reason, and what is told already, are passed on. */
+function failure(what: string, error: unknown): unknown {
+  if (error instanceof TetherError || (error as Error).name === "AbortError") return error;
+  const message = `can not ${what}: ${messageOf(error)}`;
+  const code = codeOf(error) ?? "";
+  if (full.has(code)) {
+    return new TetherError("cache-full", message, {
+      cause: error,
+      remedy: "Make room there (`nix-tether gc` removes what is old), and try again.",
+    });
+  }
+  if (forbidden.has(code)) {
+    return new TetherError("cache-forbidden", message, {
+      cause: error,
+      remedy: "Give yourself the right to write there, or push as who has it.",
+    });
+  }
+  return new TetherError("cache-failed", message, { cause: error });
+}
