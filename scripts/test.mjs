@@ -35,6 +35,12 @@ async function runProject(project, folder, out) {
   }
 }
 
+async function runInTurn(projects, folder, out) {
+  const results = [];
+  for (const project of projects) results.push(await runProject(project, folder, out));
+  return results;
+}
+
 mustRun(process.execPath, ["scripts/setup.mjs"]);
 if (isRoot) {
   mustRun("bash", ["scripts/install-packages.sh"]);
@@ -48,14 +54,16 @@ if (isRoot) {
 
 const folder = mkdtempSync(path.join(os.tmpdir(), "nix-tether-test-"));
 try {
-  const results = [await runProject("unit", folder, "inherit")];
+  const results = [];
   if (isRoot) {
-    // These mostly wait, for machines to boot and links to be found dead, so they run side by side.
-    const log = path.join(folder, "integration.log");
+    // The lab mostly waits, for machines to boot and links to be found dead, so the others run beside it.
+    const log = path.join(folder, "others.log");
     const fd = openSync(log, "w");
-    const integration = runProject("integration", folder, fd).finally(() => closeSync(fd));
-    results.push(await runProject("lab", folder, "inherit"), await integration);
+    const others = runInTurn(["unit", "integration"], folder, fd).finally(() => closeSync(fd));
+    results.push(await runProject("lab", folder, "inherit"), ...(await others));
     process.stdout.write(readFileSync(log));
+  } else {
+    results.push(await runProject("unit", folder, "inherit"));
   }
   const sum = (key) => results.reduce((total, result) => total + result[key], 0);
   const [passed, failed] = [sum("passed"), sum("failed")];
