@@ -266,5 +266,6 @@ export const configSchema = z.strictObject({
 export type WayConfig = z.output<typeof waySchema>;
 /** One `[static.NAME]` table, read. */
 export type StaticConfig = z.output<typeof staticSchema>;
-export type CacheConfig = z.output<typeof cacheSchema>;
+export type SshCacheConfig = z.output<typeof cacheSchema>;
+export type CacheConfig = SshCacheConfig;
 export type Config = z.output<typeof configSchema>;

@@ -20,7 +20,7 @@ export function createRemember(deps: {
   ): Promise<CacheMemory> => {
     // Before the question of our own, which is not Nix's.
     const { since, answers } = gateway.recent(name, hashPart);
-    const now: PresentAnswer = (await gateway.ask(name, hashPart)) ?? { kind: "away" };
+    const now = present(await gateway.ask(name, hashPart));
     return {
       priority: settings.priority,
       trusted: settings.trusted,
@@ -35,6 +35,14 @@ export function createRemember(deps: {
     );
     return Object.fromEntries(await Promise.all(entries));
   };
+}
+
+/** How its NAR comes is no business of who wants to know about the path. */
+function present(answer: Awaited<ReturnType<Gateway["ask"]>>): PresentAnswer {
+  if (answer === null) return { kind: "away" };
+  if (answer.kind !== "found") return answer;
+  const { file: _file, ...info } = answer.info;
+  return { kind: "found", info };
 }
 
 function iso(ms: number): string {

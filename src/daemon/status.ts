@@ -9,7 +9,8 @@ import type {
 } from "../control/messages.js";
 import type { CacheState } from "../decision/state.js";
 import type { GatewayStats, Transfer } from "../gateway/gateway.js";
-import type { SshLink } from "../link/link.js";
+import { fileOf } from "../protocol/offered-path.js";
+import type { CacheLink } from "./cache-link.js";
 import type { CacheWay } from "./cache-ways.js";
 
 /** All that is known of one cache at a moment. */
@@ -20,7 +21,7 @@ export interface CacheFacts {
   /** Whether its unsigned paths are accepted. */
   readonly trusted: boolean;
   readonly state: CacheState;
-  readonly link: SshLink | null;
+  readonly link: CacheLink | null;
   readonly listed: boolean;
   readonly url: string;
   readonly generation: number;
@@ -114,7 +115,7 @@ function cacheStatus(cache: CacheFacts): CacheStatus {
     generation: cache.generation,
     socket: cache.socket,
     transport: link?.transport ?? null,
-    nixVersion: link?.daemon.nixVersion ?? null,
+    nixVersion: link?.nixVersion ?? null,
     ...stats,
     losses: cache.losses,
     transfers: cache.transfers.slice(0, mostTransfers).map(transferStatus),
@@ -122,7 +123,7 @@ function cacheStatus(cache: CacheFacts): CacheStatus {
 }
 
 function transferStatus({ info, at, since, waiting }: Readonly<Transfer>): TransferStatus {
-  return { path: info.path, size: info.narSize, sent: at, since: iso(since), waiting };
+  return { path: info.path, size: fileOf(info).size, sent: at, since: iso(since), waiting };
 }
 
 function reasonOf(state: CacheState): string | null {

@@ -4,28 +4,38 @@
 import type { Desired } from "../decision/desired.js";
 import type { openForward } from "../forward/local-socket.js";
 import type { Gateway } from "../gateway/gateway.js";
-import type { SshLink } from "../link/link.js";
-import type { LookupTarget } from "../sources/discovery.js";
+import type { Logger } from "pino";
+import type { Discovery, LookupTarget } from "../sources/discovery.js";
+import type { CacheEvent } from "../sources/event.js";
 import type { NetworkState } from "../sources/netmon.js";
 import type { Upstream } from "../upstream/upstream.js";
-import { attemptCache, toFailure, type AttemptDeps, type Reached } from "./attempt.js";
+import { attemptCache, toFailure, type Find, type Reached } from "./attempt.js";
+import type { CacheLink } from "./cache-link.js";
+import type { CacheWay } from "./cache-ways.js";
 import type { Rechecks } from "./rechecks.js";
 import type { LinkUploads } from "./uploads.js";
 
 type Forward = Awaited<ReturnType<typeof openForward>>;
 
-/** How long the far nix-daemon has to answer when something suggests that it may be gone, in milliseconds. */
+/** How long the cache has to answer when something suggests that it may be gone, in milliseconds. */
 const probeMs = 2_000;
 
 /** No rest is meant to be longer, in milliseconds. */
 const longestRestMs = 10 * 60_000;
 
 /** What one cache's effects need. */
-export interface TetherDeps extends Omit<AttemptDeps, "onTarget"> {
+export interface TetherDeps {
+  /** The cache's. */
+  readonly name: string;
+  /** All of them, in the order of preference. */
+  readonly ways: readonly CacheWay[];
+  readonly find: Find;
+  readonly discovery: Pick<Discovery, "watch">;
+  readonly post: (fact: CacheEvent) => void;
+  readonly log: Logger;
   readonly gateway: Gateway;
   readonly socketPath: string;
   readonly openForward: typeof openForward;
-  readonly openUpstream: (link: SshLink) => Upstream;
   /** Called when the gateway has the upstream: what was denied is asked for again. */
   readonly beginRechecks: () => Rechecks;
   /** Null where nothing is uploaded to this cache. */
@@ -46,7 +56,7 @@ export interface Tether {
   /** Starts or stops tries, probes and the timer, and brings a new link into use. */
   follow(wish: Desired): Promise<void>;
   /** The link in use, or null; from the moment it may be listed. */
-  link(): SshLink | null;
+  link(): CacheLink | null;
   /** Starts the uploads over the link in use, where its forward stands; the caller has listed it before. */
   startUploads(): void;
   close(): Promise<void>;
@@ -89,7 +99,8 @@ export function createTether(deps: TetherDeps): Tether {
     const abort = new AbortController();
     lastStarted = attempt;
     running = { attempt, abort };
-    void attemptCache(attempt, ways, { ...deps, onTarget: watch }, abort.signal).then((reached) => {
+    const { find } = deps;
+    void attemptCache(attempt, ways, { find, post, onTarget: watch }, abort.signal).then((reached) => {
       if (running?.attempt === attempt) running = null;
       if (reached === null) return;
       const { link, way } = reached;
@@ -128,7 +139,7 @@ export function createTether(deps: TetherDeps): Tether {
   };
 
   const bringUp = (from: Fresh): void => {
-    const upstream = deps.openUpstream(from.link);
+    const upstream = from.link.openUpstream();
     gateway.setUpstream(name, upstream);
     const rechecks = deps.beginRechecks();
     const using: InUse = { ...from, upstream, rechecks, forward: null, settled: false };
@@ -142,13 +153,14 @@ export function createTether(deps: TetherDeps): Tether {
 
   /** Opens the forward, and opens it anew where its socket was deleted, with the runtime folder perhaps. */
   const keepForward = async (using: InUse): Promise<void> => {
-    if (await using.forward?.stands()) return;
+    const { ssh } = using.link;
+    if (ssh === null || (await using.forward?.stands())) return;
     try {
       await using.forward?.close();
       using.forward = null;
       using.forward = await deps.openForward({
         path: deps.socketPath,
-        openDaemon: () => using.link.openDaemon(),
+        openDaemon: () => ssh.openDaemon(),
         onSent: () => using.rechecks.uploaded(),
         log: deps.log,
       });
@@ -180,8 +192,9 @@ export function createTether(deps: TetherDeps): Tether {
     link: () => (inUse?.settled === true ? inUse.link : null),
     startUploads: () => {
       const using = inUse;
-      if (using?.settled !== true || using.forward === null || deps.ways[using.way]?.uploads !== true) return;
-      deps.uploads?.start(using.link, () => using.forward?.sent ?? 0);
+      if (using?.settled !== true || using.forward === null || using.link.ssh === null) return;
+      if (deps.ways[using.way]?.uploads !== true) return;
+      deps.uploads?.start(using.link.ssh, () => using.forward?.sent ?? 0);
     },
     follow: async (wish) => {
       if (!wish.awaited) gateway.setUpstream(name, null, { mayReturn: false });

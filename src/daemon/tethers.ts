@@ -4,14 +4,12 @@ import type { Logger } from "pino";
 import type { Dirs } from "../config/dirs.js";
 import { openForward } from "../forward/local-socket.js";
 import type { Gateway } from "../gateway/gateway.js";
-import type { SshLink } from "../link/link.js";
 import type { Discovery } from "../sources/discovery.js";
 import { readNetworkState } from "../sources/netmon/network-state.js";
-import { createDaemonUpstream } from "../upstream/daemon-upstream.js";
 import { handshakeDaemon } from "../upstream/handshake-daemon.js";
-import type { Upstream } from "../upstream/upstream.js";
 import type { CacheWay, Ways } from "./cache-ways.js";
 import type { Posted } from "./controller.js";
+import { findBySsh } from "./find-ssh.js";
 import type { Listing } from "./listing.js";
 import { createTether, type Tether } from "./tether.js";
 import type { Uploads } from "./uploads.js";
@@ -42,13 +40,18 @@ export function createTethers(deps: TethersDeps): ReadonlyMap<string, Tether> {
       ways,
       gateway,
       discovery,
-      env,
+      find: findBySsh({
+        name,
+        configs: ways.map(({ config }) => config),
+        discovery,
+        handshake: handshakeDaemon,
+        env,
+        log,
+      }),
       log,
       openForward,
-      openUpstream: (link) => openUpstream(link, log),
       beginRechecks: () => listing.begin(name),
       uploads: uploads?.of(name) ?? null,
-      handshake: handshakeDaemon,
       socketPath: dirs.cacheSocket(name),
       post: (fact) => post({ cache: name, fact }),
       warnForward: warnings.follow("forward-closed", name, "no socket for uploads: "),
@@ -56,11 +59,4 @@ export function createTethers(deps: TethersDeps): ReadonlyMap<string, Tether> {
       network: readNetworkState,
     });
   return new Map([...deps.ways].map(([name, ways]) => [name, tetherOf(name, ways)]));
-}
-
-function openUpstream(link: SshLink, log: Logger): Upstream {
-  const openDaemon = (): ReturnType<SshLink["openDaemon"]> => link.openDaemon();
-  // sshd allows ten sessions on a connection (MaxSessions); lookups, probes and uploads need theirs.
-  const limits = link.transport === "stdio" ? { narConnections: 6 } : {};
-  return createDaemonUpstream({ openDaemon, exec: (command) => link.exec(command), limits, log });
 }

@@ -11,7 +11,7 @@ import { encodeError, stderrFrame } from "../protocol/stderr.js";
 import { parseStorePath, storeDir } from "../protocol/store-path.js";
 import { atLeast } from "../protocol/version.js";
 import { encodeString, encodeStringList, encodeU64 } from "../protocol/writer.js";
-import type { PathInfo } from "../upstream/upstream.js";
+import type { PathInfo } from "../protocol/path-info.js";
 import { contents, type DemoStore, picture } from "./demo-store.js";
 import { encodeNar, type Tree } from "./nar.js";
 import { newSigningKey } from "./signing.js";

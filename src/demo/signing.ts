@@ -2,7 +2,7 @@
 
 import { createPublicKey, generateKeyPairSync, type KeyObject, sign, verify } from "node:crypto";
 import { nix32FromHex } from "../protocol/nix32.js";
-import type { PathInfo } from "../upstream/upstream.js";
+import type { PathInfo } from "../protocol/path-info.js";
 
 /** What a signature covers; changing any of it makes the signature wrong. */
 export type Signed = Pick<PathInfo, "path" | "narHash" | "narSize" | "references">;

@@ -6,7 +6,7 @@ import { finished } from "node:stream/promises";
 import type { Logger } from "pino";
 
 import { formatNarinfo } from "../protocol/narinfo.js";
-import { nix32FromHex } from "../protocol/nix32.js";
+import { fileOf } from "../protocol/offered-path.js";
 import { messageOf } from "../util/errors.js";
 import { formatCacheInfo, sendForbidden, sendNotFound, sendText } from "./answers.js";
 import { answerNar } from "./nar-answer.js";
@@ -109,8 +109,13 @@ async function answerNarinfo(
 ): Promise<void> {
   const { outcome, info } = await cache.narinfo(hashPart);
   const unsigned = info !== null && isUnsigned(info);
-  cache.recent.add(hashPart, { outcome, generation, unsigned, bytes: 0, size: info?.narSize ?? 0 });
+  cache.recent.add(hashPart, {
+    outcome,
+    generation,
+    unsigned,
+    bytes: 0,
+    size: info === null ? 0 : fileOf(info).size,
+  });
   if (info === null) return sendNotFound(response);
-  const url = narUrl(hashPart, nix32FromHex(info.narHash));
-  sendText(response, 200, "text/x-nix-narinfo", formatNarinfo(info, url));
+  sendText(response, 200, "text/x-nix-narinfo", formatNarinfo(info, narUrl(hashPart, info)));
 }

@@ -3,12 +3,12 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { pipeline } from "node:stream/promises";
 
-import type { PathInfo } from "../protocol/path-info.js";
+import { fileOf, type OfferedPath } from "../protocol/offered-path.js";
 import { TetherError, messageOf } from "../util/errors.js";
 import { sendNotFound } from "./answers.js";
 import { deliverNar } from "./nar-delivery.js";
 import type { Outcome } from "./recent-answers.js";
-import { narUrl, parseRangeStart, type Route } from "./routes.js";
+import { parseRangeStart, type Route } from "./routes.js";
 import type { ServedCache } from "./served-cache.js";
 import type { Transfer } from "./transfer.js";
 
@@ -30,12 +30,12 @@ export async function answerNar(
   request: IncomingMessage,
   response: ServerResponse,
 ): Promise<void> {
-  const { hashPart, narHash } = route;
+  const { hashPart, nar } = route;
   const notHere = (outcome: Outcome, size = 0): void => {
     cache.recent.add(hashPart, { outcome, generation: null, unsigned: false, bytes: 0, size });
     sendNotFound(response);
   };
-  if (cache.tombstones.has(narUrl(hashPart, narHash))) return notHere("cut-before");
+  if (cache.tombstones.has(nar)) return notHere("cut-before");
   const client = new AbortController();
   response.once("close", () => client.abort(new TetherError("client-gone", "the client went away")));
   if (response.destroyed) return;
@@ -46,8 +46,9 @@ export async function answerNar(
     response.end();
     return;
   }
+  const { size } = fileOf(info);
   const from = parseRangeStart(request.headers.range);
-  if (from !== null && from >= info.narSize) return sendNotFound(response);
+  if (from !== null && from >= size) return sendNotFound(response);
 
   const at = from ?? 0;
   const transfer: Transfer = { info, hashPart, from: at, since: cache.wallNow(), at, waiting: false };
@@ -57,15 +58,10 @@ export async function answerNar(
     const first = await begin(cache, info, hashPart, pieces, client.signal);
     if (first === null) {
       const why = cache.session === null ? "nar-away" : "nar-failed";
-      return notHere(client.signal.aborted ? "left" : why, info.narSize);
+      return notHere(client.signal.aborted ? "left" : why, size);
     }
     writeNarHead(response, info, from);
-    await deliver(
-      cache,
-      { transfer, first, pieces, nar: narUrl(hashPart, narHash) },
-      client.signal,
-      response,
-    );
+    await deliver(cache, { transfer, first, pieces, nar }, client.signal, response);
   } finally {
     cache.transfers.delete(transfer);
   }
@@ -100,19 +96,23 @@ async function deliver(
       generation: null,
       unsigned: false,
       bytes,
-      size: info.narSize,
+      size: fileOf(info).size,
     });
   }
 }
 
 /** The path, once there is an upstream to take it from, or null for "not here". */
-async function findNar(cache: ServedCache, route: NarRoute, client: AbortSignal): Promise<PathInfo | null> {
+async function findNar(
+  cache: ServedCache,
+  route: NarRoute,
+  client: AbortSignal,
+): Promise<OfferedPath | null> {
   const { reach, limits, now } = cache;
   const until = now() + limits.resumeMs;
   for (;;) {
     const session = await reach.arrival(until, client);
     if (session === null) return null;
-    const info = await cache.narPath(route.hashPart, route.narHash);
+    const info = await cache.narPath(route.hashPart, route.nar);
     // Where the upstream went away meanwhile, "not here" would be rash.
     if (info !== null || reach.session === session || now() >= until) return info;
   }
@@ -121,7 +121,7 @@ async function findNar(cache: ServedCache, route: NarRoute, client: AbortSignal)
 /** The first bytes, so that a 200 can be promised, or null for "not here". */
 async function begin(
   cache: ServedCache,
-  info: PathInfo,
+  info: OfferedPath,
   hashPart: string,
   pieces: AsyncGenerator<Buffer, void, undefined>,
   client: AbortSignal,
@@ -167,11 +167,11 @@ function clientWatch({ limits }: ServedCache, response: ServerResponse): () => (
   };
 }
 
-function writeNarHead(response: ServerResponse, info: PathInfo, from: number | null): void {
-  const { narSize } = info;
+function writeNarHead(response: ServerResponse, info: OfferedPath, from: number | null): void {
+  const { size } = fileOf(info);
   response.setHeader("content-type", "application/x-nix-nar");
   response.setHeader("accept-ranges", "bytes");
-  response.setHeader("content-length", narSize - (from ?? 0));
-  if (from !== null) response.setHeader("content-range", `bytes ${from}-${narSize - 1}/${narSize}`);
+  response.setHeader("content-length", size - (from ?? 0));
+  if (from !== null) response.setHeader("content-range", `bytes ${from}-${size - 1}/${size}`);
   response.writeHead(from === null ? 200 : 206);
 }

@@ -1,6 +1,7 @@
 // A NAR that survives the link: one run of bytes out of as many transfers as it takes, each going on where the one
 // before it was cut.
 
+import { fileOf, type OfferedPath } from "../protocol/offered-path.js";
 import { TetherError, messageOf } from "../util/errors.js";
 import { lookupPatience } from "./limits.js";
 import { transferNar } from "./nar-transfer.js";
@@ -60,7 +61,7 @@ export async function* deliverNar(
     } catch (error) {
       client.throwIfAborted();
       // What broke after the last byte broke nothing.
-      if (transfer.at === info.narSize && !isFinal(error)) return;
+      if (transfer.at === fileOf(info).size && !isFinal(error)) return;
       fruitless += 1;
       if (isFinal(error) || fruitless >= limits.narTries) throw error;
       if (transfer.at > began) {
@@ -96,18 +97,29 @@ async function nextSession(
   return reach.arrival(until, client);
 }
 
-/** Rejects unless the store still holds the same NAR: one half of another one would be no use to Nix. */
+/** Rejects unless the cache still holds the same file: one half of another one would be no use to Nix. */
 async function confirm(cache: ServedCache, session: Session, { info, hashPart }: Transfer): Promise<void> {
   const answer = await session.ask(hashPart, lookupPatience(cache.limits));
   switch (answer.kind) {
     case "found":
-      if (answer.info.narHash === info.narHash && answer.info.narSize === info.narSize) return;
+      if (isSameFile(answer.info, info)) return;
       throw new TetherError("nar-changed", `${info.path} is another one now`);
     case "absent":
       throw new TetherError("not-valid", `${info.path} is no longer there`);
     case "failed":
       throw new TetherError("lookup-failed", `${info.path}: ${answer.reason}`);
   }
+}
+
+/** Compressed in another way, or at another time, the same NAR is another file. */
+function isSameFile(one: OfferedPath, other: OfferedPath): boolean {
+  const [first, second] = [fileOf(one), fileOf(other)];
+  return (
+    one.narHash === other.narHash &&
+    first.compression === second.compression &&
+    first.hash === second.hash &&
+    first.size === second.size
+  );
 }
 
 function isFinal(error: unknown): boolean {

@@ -2,7 +2,7 @@
 
 import type { Readable } from "node:stream";
 
-import type { PathInfo } from "../protocol/path-info.js";
+import { fileOf, type OfferedPath } from "../protocol/offered-path.js";
 import { seekBytesPerMs, type NarTail } from "../upstream/upstream.js";
 import { TetherError } from "../util/errors.js";
 import type { GatewayLimits } from "./limits.js";
@@ -11,7 +11,7 @@ import { abortable, type Session } from "./session.js";
 /** What a try is made of. */
 export interface NarRequest {
   readonly session: Session;
-  readonly info: PathInfo;
+  readonly info: OfferedPath;
   /** The first byte wanted. */
   readonly from: number;
   readonly limits: GatewayLimits;
@@ -32,6 +32,7 @@ export async function* transferNar(
   const { session, info, from, limits } = request;
   const calledOff = new AbortController();
   const { signal } = calledOff;
+  const { size } = fileOf(info);
   const end = (reason: Error): void => calledOff.abort(reason);
   const onClientGone = (): void => end(new TetherError("client-gone", "the client went away"));
   const stopListening = session.onEnd(end);
@@ -54,11 +55,11 @@ export async function* transferNar(
       request.onArrival();
       const piece = next.value.subarray(Math.max(0, Math.min(next.value.length, from - at)));
       at += next.value.length;
-      if (at > info.narSize) throw wrongLength(info, at);
+      if (at > size) throw wrongLength(info, at);
       if (piece.length > 0) yield piece;
       stopWatch = watch(limits.narStallMs, () => end(stalled(info, "no byte", limits.narStallMs)));
     }
-    if (at !== info.narSize) throw wrongLength(info, at);
+    if (at !== size) throw wrongLength(info, at);
   } finally {
     stopWatch();
     stopListening();
@@ -101,12 +102,15 @@ function watch(ms: number, onLate: () => void): () => void {
   return () => clearTimeout(timer);
 }
 
-function stalled(info: PathInfo, what: string, ms: number): Error {
+function stalled(info: OfferedPath, what: string, ms: number): Error {
   return new TetherError("stalled", `${info.path}: ${what} from the machine for ${ms} ms`);
 }
 
-function wrongLength(info: PathInfo, length: number): Error {
-  return new TetherError("nar-length", `${info.path}: NAR of ${length} bytes instead of ${info.narSize}`);
+function wrongLength(info: OfferedPath, length: number): Error {
+  return new TetherError(
+    "nar-length",
+    `${info.path}: NAR of ${length} bytes instead of ${fileOf(info).size}`,
+  );
 }
 
 function discard(stream: Readable): void {

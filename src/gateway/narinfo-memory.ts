@@ -1,20 +1,20 @@
 // The narinfos that a cache gave out: what lets it answer for a known path while its machine is briefly away.
 
-import type { PathInfo } from "../protocol/path-info.js";
+import type { OfferedPath } from "../protocol/offered-path.js";
 
 /** A bounded memory that drops what was used least recently. */
 export interface NarinfoMemory {
   /** What is known of a path, if it was learned within the last `maxAgeMs` milliseconds. */
-  recall(hashPart: string, maxAgeMs?: number): PathInfo | null;
-  remember(hashPart: string, info: PathInfo): void;
+  recall(hashPart: string, maxAgeMs?: number): OfferedPath | null;
+  remember(hashPart: string, info: OfferedPath): void;
   forget(hashPart: string): void;
 }
 
 /** An empty memory of at most `entries` paths. `now` is a monotonic clock in milliseconds. */
 export function createNarinfoMemory(entries: number, now: () => number): NarinfoMemory {
   // A Map iterates in the order of insertion, so the first key is the one used least recently.
-  const known = new Map<string, { readonly info: PathInfo; readonly at: number }>();
-  const put = (hashPart: string, entry: { readonly info: PathInfo; readonly at: number }): void => {
+  const known = new Map<string, { readonly info: OfferedPath; readonly at: number }>();
+  const put = (hashPart: string, entry: { readonly info: OfferedPath; readonly at: number }): void => {
     known.delete(hashPart);
     known.set(hashPart, entry);
   };

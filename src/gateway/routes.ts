@@ -1,8 +1,11 @@
 // What a request asks for, told from its method, URL and headers alone.
 
+import { nix32FromHex } from "../protocol/nix32.js";
+import { fileOf, suffixOf, type OfferedPath } from "../protocol/offered-path.js";
+
 /**
  * A request that the gateway understands; everything else is `none` and answered 404. `generation` is null where the
- * URL has none.
+ * URL has none; `nar` is as `narUrl` has it.
  */
 export type Route =
   | { readonly kind: "cache-info"; readonly cache: string }
@@ -12,7 +15,7 @@ export type Route =
       readonly generation: number | null;
       readonly hashPart: string;
     }
-  | { readonly kind: "nar"; readonly cache: string; readonly hashPart: string; readonly narHash: string }
+  | { readonly kind: "nar"; readonly cache: string; readonly hashPart: string; readonly nar: string }
   | { readonly kind: "none" };
 
 const none: Route = { kind: "none" };
@@ -20,7 +23,7 @@ const longestUrl = 256;
 const cachePrefix = /^\/([A-Za-z0-9][A-Za-z0-9_-]{0,31})(?:\/([0-9]|1[0-5]))?\/(.+)$/;
 const digit = "[0-9abcdfghijklmnpqrsvwxyz]";
 const narinfoName = new RegExp(`^(${digit}{32})\\.narinfo$`);
-const narName = new RegExp(`^nar/(${digit}{32})-(${digit}{52})\\.nar$`);
+const narName = new RegExp(`^nar/(${digit}{32})-${digit}{52}\\.nar(?:\\.[a-z0-9]{1,8})?$`);
 
 /**
  * The route of a request. A URL is `/<cache>/<name>` or, with a generation, `/<cache>/<0…15>/<name>`: the
@@ -37,14 +40,13 @@ export function parseRoute(method: string | undefined, url: string | undefined):
     const under = generation === undefined ? null : Number(generation);
     return { kind: "narinfo", cache, generation: under, hashPart: narinfoHash };
   }
-  const [, hashPart, narHash] = narName.exec(name) ?? [];
-  if (hashPart !== undefined && narHash !== undefined) return { kind: "nar", cache, hashPart, narHash };
-  return none;
+  const [nar, hashPart] = narName.exec(name) ?? [];
+  return nar === undefined || hashPart === undefined ? none : { kind: "nar", cache, hashPart, nar };
 }
 
 /** Where a NAR is found, relative to its cache's URL. The hash in it lets an old narinfo be told from a new one. */
-export function narUrl(hashPart: string, narHash: string): string {
-  return `nar/${hashPart}-${narHash}.nar`;
+export function narUrl(hashPart: string, info: OfferedPath): string {
+  return `nar/${hashPart}-${nix32FromHex(info.narHash)}.nar${suffixOf(fileOf(info))}`;
 }
 
 /**

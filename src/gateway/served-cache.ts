@@ -2,12 +2,13 @@
 
 import type { Logger } from "pino";
 
-import { nix32FromHex } from "../protocol/nix32.js";
+import type { OfferedPath } from "../protocol/offered-path.js";
 import type { PathInfo } from "../protocol/path-info.js";
 import type { Upstream } from "../upstream/upstream.js";
 import { lookupPatience, type GatewayLimits } from "./limits.js";
 import { createNarinfoMemory, type NarinfoMemory } from "./narinfo-memory.js";
 import { Reach } from "./reach.js";
+import { narUrl } from "./routes.js";
 import { createRecentAnswers, type RecentAnswers } from "./recent-answers.js";
 import type { Answer, Session } from "./session.js";
 import { createTombstones, type Tombstones } from "./tombstones.js";
@@ -31,7 +32,7 @@ export interface GatewayStats {
 
 /** What is told of a path, and why. */
 export type Told =
-  | { readonly outcome: "told" | "told-from-memory"; readonly info: PathInfo }
+  | { readonly outcome: "told" | "told-from-memory"; readonly info: OfferedPath }
   | { readonly outcome: "absent" | "away" | "failed"; readonly info: null };
 
 const away: Told = { outcome: "away", info: null };
@@ -116,10 +117,10 @@ export class ServedCache {
     return (await this.session?.ask(hashPart, lookupPatience(this.limits))) ?? null;
   }
 
-  /** The path whose NAR is asked for, or null: with Nix's own caches there may be no narinfo request before it. */
-  async narPath(hashPart: string, narHash: string): Promise<PathInfo | null> {
-    const matches = (info: PathInfo | null): info is PathInfo =>
-      info !== null && nix32FromHex(info.narHash) === narHash;
+  /** The path whose NAR is asked for by this name (see `narUrl`), or null: with Nix's own caches there may be no narinfo request before it. */
+  async narPath(hashPart: string, nar: string): Promise<OfferedPath | null> {
+    const matches = (info: OfferedPath | null): info is OfferedPath =>
+      info !== null && narUrl(hashPart, info) === nar;
     const known = this.#memory.recall(hashPart, this.limits.freshMs);
     if (matches(known)) return known;
     const { info } = await this.#ask(hashPart);

@@ -1,7 +1,7 @@
 // One upstream for as long as it is set: its running lookups and transfers end, at once, when it is taken away.
 
 import { narinfoProblem } from "../protocol/narinfo.js";
-import type { PathInfo } from "../protocol/path-info.js";
+import type { OfferedPath } from "../protocol/offered-path.js";
 import { parseStorePath } from "../protocol/store-path.js";
 import type { Upstream } from "../upstream/upstream.js";
 import { TetherError, messageOf } from "../util/errors.js";
@@ -9,7 +9,7 @@ import { watchPatiently, type Patience } from "../util/patience.js";
 
 /** What asking the upstream for a path came to. `failed` says nothing about whether the path exists. */
 export type Answer =
-  | { readonly kind: "found"; readonly info: PathInfo }
+  | { readonly kind: "found"; readonly info: OfferedPath }
   | { readonly kind: "absent" }
   | { readonly kind: "failed"; readonly reason: string };
 
@@ -100,7 +100,7 @@ async function askOnce(
 }
 
 /** An answer that cannot be passed on is no answer: the path may be fine once its machine is. */
-function judge(info: PathInfo | null, hashPart: string): Answer {
+function judge(info: OfferedPath | null, hashPart: string): Answer {
   if (info === null) return { kind: "absent" };
   const problem = narinfoProblem(info);
   if (problem !== null) return { kind: "failed", reason: `${hashPart}: ${problem}` };

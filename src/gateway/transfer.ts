@@ -1,10 +1,10 @@
 // A NAR on its way to a client, from the first byte asked for to the end of the response.
 
-import type { PathInfo } from "../protocol/path-info.js";
+import type { OfferedPath } from "../protocol/offered-path.js";
 
 /** What is to be delivered, and how far it has come. */
 export interface Transfer {
-  readonly info: PathInfo;
+  readonly info: OfferedPath;
   readonly hashPart: string;
   /** The first byte wanted. */
   readonly from: number;

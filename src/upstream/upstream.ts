@@ -1,37 +1,35 @@
 // What the gateway asks of a cache, whatever speaks behind it.
 
 import type { Readable } from "node:stream";
-import type { PathInfo } from "../protocol/path-info.js";
-
-export type { PathInfo } from "../protocol/path-info.js";
+import type { OfferedPath } from "../protocol/offered-path.js";
 
 /** The slowest disk that is waited for where bytes of a NAR are skipped on the machine itself: 10 MB/s. */
 export const seekBytesPerMs = 10_000;
 
-/** The end of a NAR, or more than that. */
+/** The end of a NAR's file, or more than that. */
 export interface NarTail {
   readonly stream: Readable;
-  /** Where in the NAR the stream begins: at `from`, or earlier. */
+  /** Where in the file the stream begins: at `from`, or earlier. */
   readonly begins: number;
 }
 
 /** A cache that is online. Every call rejects when the link is lost or its deadline passes. */
 export interface Upstream {
   /** The path whose base name begins with these 32 characters, or null when the store has none. */
-  queryByHashPart(hashPart: string, signal: AbortSignal): Promise<PathInfo | null>;
+  queryByHashPart(hashPart: string, signal: AbortSignal): Promise<OfferedPath | null>;
   /**
-   * The NAR of `info.path`: exactly `info.narSize` bytes whose framing was checked, or an error on the
-   * stream; an error that the daemon reports inside the NAR is never passed on as content. Rejects with
-   * code `not-valid` before the first byte when the store no longer has the path. The reader sets the pace;
+   * The file of `info`'s NAR: exactly as many bytes as it is long, or an error on the stream. Where that is the NAR as
+   * it is, its framing was checked; an error that a daemon reports inside the NAR is never passed on as content. Rejects
+   * with code `not-valid` before the first byte when the store no longer has the path. The reader sets the pace;
    * destroying the stream frees the connection behind it.
    */
-  openNar(info: PathInfo, signal: AbortSignal): Promise<Readable>;
+  openNar(info: OfferedPath, signal: AbortSignal): Promise<Readable>;
   /**
-   * The same NAR from byte `from` on, for one that was cut there; that it is still the same the caller has made sure of.
+   * The same file from byte `from` on, for one that was cut there; that it is still the same the caller has made sure of.
    * A machine that cannot begin in the middle sends it from its start, which counts as arriving bytes; one that can
    * may be silent for as long as it takes to read what lies before `from` (see `seekBytesPerMs`).
    */
-  openNarFrom(info: PathInfo, from: number, signal: AbortSignal): Promise<NarTail>;
+  openNarFrom(info: OfferedPath, from: number, signal: AbortSignal): Promise<NarTail>;
   /**
    * Some of those of `hashParts` whose paths the store has; empty when it has none of them. For thousands: answered by
    * few round trips, beside the lookups and not among them.

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { expect, test } from "vitest";
 import type { CacheConfig } from "../../src/config/schema.js";
 import { attemptCache } from "../../src/daemon/attempt.js";
-import { waysOf } from "../../src/daemon/cache-ways.js";
+import { findBySsh } from "../../src/daemon/find-ssh.js";
 import type { Discovery, LookupResult, LookupTarget } from "../../src/sources/discovery.js";
 import type { CacheEvent } from "../../src/sources/event.js";
 import { cacheConfig } from "../support/cache-config.js";
@@ -28,12 +28,14 @@ async function lookInVain(
     7,
     [0],
     {
-      name: "pi",
-      ways: waysOf(cacheConfig({ host: "Pi.local", ...config })),
-      discovery,
-      handshake: () => Promise.reject(new Error("never asked")),
-      env: { PATH: options.path ?? "/nonexistent", HOME: "/nonexistent" },
-      log: silentLog,
+      find: findBySsh({
+        name: "pi",
+        configs: [cacheConfig({ host: "Pi.local", ...config })],
+        discovery,
+        handshake: () => Promise.reject(new Error("never asked")),
+        env: { PATH: options.path ?? "/nonexistent", HOME: "/nonexistent" },
+        log: silentLog,
+      }),
       post: (fact) => posted.push(fact),
       onTarget: (_way, target) => targets.push(target),
     },

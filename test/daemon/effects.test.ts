@@ -1,10 +1,10 @@
 import { describe, expect, it } from "vitest";
+import type { CacheLink } from "../../src/daemon/cache-link.js";
 import { createEffects } from "../../src/daemon/effects.js";
 import type { Tether } from "../../src/daemon/tether.js";
 import type { Desired } from "../../src/decision/desired.js";
 import { initialState, type CacheState } from "../../src/decision/state.js";
 import type { Conditions } from "../../src/sources/conditions.js";
-import type { SshLink } from "../../src/link/link.js";
 import { onlineState } from "../support/states.js";
 
 /** A tether that comes into use as soon as it is wished for, and writes down what is done to it. */
@@ -25,7 +25,7 @@ function fakeTether(name: string, journal: string[]): Tether {
       }
       return Promise.resolve();
     },
-    link: () => (inUse === null ? null : ({} as SshLink)),
+    link: () => (inUse === null ? null : ({} as CacheLink)),
     startUploads: () => {
       if (uploadsOver === inUse) return;
       uploadsOver = inUse;

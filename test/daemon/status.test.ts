@@ -1,10 +1,10 @@
 import { describe, expect, it } from "vitest";
+import type { CacheLink } from "../../src/daemon/cache-link.js";
 import { waysOf } from "../../src/daemon/cache-ways.js";
 import { statusLine, statusReport, type CacheFacts } from "../../src/daemon/status.js";
 import { createWarnings } from "../../src/daemon/warnings.js";
 import type { CacheState } from "../../src/decision/state.js";
-import type { SshLink } from "../../src/link/link.js";
-import type { PathInfo } from "../../src/upstream/upstream.js";
+import type { PathInfo } from "../../src/protocol/path-info.js";
 import pino from "pino";
 import { cacheConfig } from "../support/cache-config.js";
 import { common, onlineState } from "../support/states.js";
@@ -35,10 +35,7 @@ const info: PathInfo = {
 };
 
 function facts(state: CacheState): CacheFacts {
-  const link = {
-    transport: "socket",
-    daemon: { protocol: 0x126, nixVersion: "2.31.2", trusted: false },
-  } as SshLink;
+  const link = { transport: "socket", nixVersion: "2.31.2" } as CacheLink;
   return {
     host: "raspberrypi.local",
     ways: waysOf(cacheConfig({ host: "raspberrypi.local" })),

@@ -2,9 +2,19 @@ import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 
 import { isLoopbackHost, narUrl, parseRangeStart, parseRoute } from "../../src/gateway/routes.js";
+import type { OfferedPath } from "../../src/protocol/offered-path.js";
 
 const hash = "0123456789abcdfghijklmnpqrsvwxyz";
 const narHash = "1b8m03r63zqhnjf7l5wnldhh7c134ap5vpj0850ymkq1iyzicy5s";
+const info: OfferedPath = {
+  path: `/nix/store/${hash}-hello-2.12`,
+  narHash: "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad",
+  narSize: 226_504,
+  references: [],
+  deriver: null,
+  signatures: [],
+  ca: null,
+};
 
 describe("parseRoute", () => {
   for (const [prefix, generation] of [
@@ -19,11 +29,28 @@ describe("parseRoute", () => {
         expect(parseRoute(method, `${prefix}/nix-cache-info`)).toEqual({ kind: "cache-info", cache: "pi" });
         const narinfo = { kind: "narinfo", cache: "pi", generation, hashPart: hash };
         expect(parseRoute(method, `${prefix}/${hash}.narinfo`)).toEqual(narinfo);
-        const nar = { kind: "nar", cache: "pi", hashPart: hash, narHash };
-        expect(parseRoute(method, `${prefix}/${narUrl(hash, narHash)}`)).toEqual(nar);
+        const nar = `nar/${hash}-${narHash}.nar`;
+        expect(narUrl(hash, info)).toBe(nar);
+        expect(parseRoute(method, `${prefix}/${nar}`)).toEqual({
+          kind: "nar",
+          cache: "pi",
+          hashPart: hash,
+          nar,
+        });
       }
     });
   }
+
+  test.each([
+    ["none", ""],
+    ["xz", ".xz"],
+    ["zstd", ".zst"],
+  ])("a NAR's name tells that it is compressed by %s", (compression, suffix) => {
+    const file = { compression, hash: null, size: 4_242, location: "nar/x" };
+    const nar = narUrl(hash, { ...info, file });
+    expect(nar).toBe(`nar/${hash}-${narHash}.nar${suffix}`);
+    expect(parseRoute("GET", `/pi/${nar}`)).toEqual({ kind: "nar", cache: "pi", hashPart: hash, nar });
+  });
 
   test("a cache may have a generation's name", () => {
     expect(parseRoute("GET", "/3/nix-cache-info")).toEqual({ kind: "cache-info", cache: "3" });
@@ -56,7 +83,8 @@ describe("parseRoute", () => {
     ["GET", `/pi/${hash}.ls`],
     ["GET", `/pi/nar/${hash}.nar`],
     ["GET", `/pi/nar/${hash}-${narHash.slice(1)}.nar`],
-    ["GET", `/pi/nar/${hash}-${narHash}.nar.xz`],
+    ["GET", `/pi/nar/${hash}-${narHash}.nar.`],
+    ["GET", `/pi/nar/${hash}-${narHash}.nar.xz/x`],
     ["GET", "/pi/log/abc-hello.drv"],
     ["GET", "/pi/../pi/nix-cache-info"],
     ["GET", `/${"p".repeat(33)}/nix-cache-info`],

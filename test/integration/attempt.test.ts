@@ -2,8 +2,10 @@
 
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { attemptCache } from "../../src/daemon/attempt.js";
+import type { CacheLink } from "../../src/daemon/cache-link.js";
 import { waysOf } from "../../src/daemon/cache-ways.js";
-import type { Endpoint, SshLink } from "../../src/link/link.js";
+import { findBySsh } from "../../src/daemon/find-ssh.js";
+import type { Endpoint } from "../../src/link/link.js";
 import type { Discovery } from "../../src/sources/discovery.js";
 import type { CacheEvent } from "../../src/sources/event.js";
 import { handshakeDaemon } from "../../src/upstream/handshake-daemon.js";
@@ -20,7 +22,7 @@ afterEach(() => fixture.endTest());
 afterAll(() => fixture.dispose());
 
 interface Outcome {
-  readonly link: SshLink | null;
+  readonly link: CacheLink | null;
   readonly way: number | null;
   readonly posted: CacheEvent[];
 }
@@ -53,12 +55,14 @@ async function attemptBy(
     1,
     waysOf(config).map((_, index) => index),
     {
-      name: "pi",
-      ways: waysOf(config),
-      discovery,
-      handshake: handshakeDaemon,
-      env: fixture.env,
-      log: silentLog,
+      find: findBySsh({
+        name: "pi",
+        configs: waysOf(config).map((way) => way.config),
+        discovery,
+        handshake: handshakeDaemon,
+        env: fixture.env,
+        log: silentLog,
+      }),
       post: (fact) => posted.push(fact),
       onTarget: () => undefined,
     },

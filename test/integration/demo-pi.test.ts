@@ -25,7 +25,7 @@ import { clientHandshake } from "../../src/protocol/handshake.js";
 import { queryPathInfo } from "../../src/protocol/operations.js";
 import { WireReader } from "../../src/protocol/reader.js";
 import { readUntilLast } from "../../src/protocol/stderr.js";
-import { type PathInfo } from "../../src/upstream/upstream.js";
+import { type PathInfo } from "../../src/protocol/path-info.js";
 import { delay } from "../../src/util/abort.js";
 
 const run = promisify(execFile);

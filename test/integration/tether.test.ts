@@ -3,6 +3,7 @@
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import type { CacheConfig } from "../../src/config/schema.js";
 import { waysOf } from "../../src/daemon/cache-ways.js";
+import { findBySsh } from "../../src/daemon/find-ssh.js";
 import { createTether, type Tether } from "../../src/daemon/tether.js";
 import type { Desired } from "../../src/decision/desired.js";
 import type { CacheEvent } from "../../src/sources/event.js";
@@ -56,24 +57,34 @@ async function makeTether(
     ...more,
   });
   const upstream = { close: () => journal.push("upstream closed") } as unknown as Upstream;
-  const tether = createTether({
+  const find = findBySsh({
     name: "pi",
-    ways: waysOf(config),
+    configs: [config],
     env: { PATH: process.env["PATH"], HOME: fixture.dir, SSH_AUTH_SOCK: fixture.agent.socket },
     log: silentLog,
     handshake: handshakeDaemon,
     discovery: {
       lookup: () =>
         Promise.resolve({ endpoints: [{ address: sshd.address, family: 4 }], how: "resolver" as const }),
-      watch: () => () => undefined,
-      refresh: () => undefined,
-      close: () => Promise.resolve(),
     },
+  });
+  const tether = createTether({
+    name: "pi",
+    ways: waysOf(config),
+    find: async (...args) => {
+      const found = await find(...args);
+      if (typeof found === "string") return found;
+      return {
+        ...found,
+        connect: async () => ({ ...(await found.connect()), openUpstream: () => upstream }),
+      };
+    },
+    log: silentLog,
+    discovery: { watch: () => () => undefined },
     gateway: {
       setUpstream: (_cache: string, given: Upstream | null) =>
         journal.push(given === null ? "gateway: not here" : "gateway: upstream"),
     } as never,
-    openUpstream: () => upstream,
     uploads: {
       start: () => journal.push("uploads started"),
       stop: () => {

@@ -41,6 +41,26 @@ test("without references the blank stays; without the rest there is no line", ()
   expect(text).not.toMatch(/Deriver|Sig|CA/);
 });
 
+test("a file of another cache is told with its own hash and size, and nothing is made up", () => {
+  const file = { compression: "xz", hash: "0".repeat(64), size: 4_242, location: "nar/x.nar.xz" };
+  const text = formatNarinfo({ ...info, file }, "nar/x.nar.xz");
+  expect(text).toContain(
+    `Compression: xz\nFileHash: sha256:${"0".repeat(52)}\nFileSize: 4242\nNarHash: sha256:1b8m`,
+  );
+  expect(text).toContain("NarSize: 226504\n");
+  expect(formatNarinfo({ ...info, file: { ...file, hash: null } }, "x")).not.toContain("FileHash");
+});
+
+test.each([
+  ["compression", { compression: "none\nSig: x" }],
+  ["file's hash", { hash: "abc" }],
+  ["file's size", { size: 0 }],
+])("a malformed %s is told", (_what, change) => {
+  const file = { compression: "zstd", hash: null, size: 1, location: "" };
+  expect(narinfoProblem({ ...info, file })).toBeNull();
+  expect(narinfoProblem({ ...info, file: { ...file, ...change } })).not.toBeNull();
+});
+
 test("a sound path has no problem", () => {
   expect(narinfoProblem(info)).toBeNull();
   expect(narinfoProblem({ ...info, references: [], deriver: null, signatures: [], ca: null })).toBeNull();

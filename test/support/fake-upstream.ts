@@ -3,7 +3,8 @@
 import { createHash } from "node:crypto";
 import { Readable } from "node:stream";
 
-import type { PathInfo, Upstream } from "../../src/upstream/upstream.js";
+import type { PathInfo } from "../../src/protocol/path-info.js";
+import type { Upstream } from "../../src/upstream/upstream.js";
 import { nix32FromHex } from "../../src/protocol/nix32.js";
 import { TetherError } from "../../src/util/errors.js";
 

@@ -1,0 +1,50 @@
+// A cache in reach, whatever kind it is of: what one try yields, and what its effects then stand on.
+
+import type { Logger } from "pino";
+import type { SshLink, Transport } from "../link/link.js";
+import { createDaemonUpstream } from "../upstream/daemon-upstream.js";
+import type { Upstream } from "../upstream/upstream.js";
+
+/** A cache that can be used, until `closed` settles. */
+export interface CacheLink {
+  readonly address: string;
+  readonly port: number;
+  /** The address of this machine that it is reached from; tells which interface it depends on. */
+  readonly localAddress: string;
+  readonly transport: Transport;
+  readonly nixVersion: string | null;
+  /** What the forward and the uploads need; null where the cache has no nix-daemon. */
+  readonly ssh: SshLink | null;
+  /** What the gateway asks; for the time of the link. */
+  openUpstream(): Upstream;
+  /** Whether it answers within `ms` milliseconds, with more patience where it is busy. Never rejects. */
+  probe(ms: number): Promise<boolean>;
+  /** Settles once, with the reason, when it can not be used any more. Never rejects. */
+  readonly closed: Promise<Error>;
+  /** Gives it up; `closed` follows. Idempotent. */
+  close(): void;
+}
+
+/** A machine with sshd and a nix-daemon. */
+export function sshCacheLink(link: SshLink, log: Logger): CacheLink {
+  const { address, port, localAddress, transport, daemon, closed } = link;
+  return {
+    address,
+    port,
+    localAddress,
+    transport,
+    nixVersion: daemon.nixVersion,
+    ssh: link,
+    openUpstream: () => openDaemonUpstream(link, log),
+    probe: (ms) => link.probe(ms),
+    closed,
+    close: () => link.close(),
+  };
+}
+
+function openDaemonUpstream(link: SshLink, log: Logger): Upstream {
+  const openDaemon = (): ReturnType<SshLink["openDaemon"]> => link.openDaemon();
+  // sshd allows ten sessions on a connection (MaxSessions); lookups, probes and uploads need theirs.
+  const limits = link.transport === "stdio" ? { narConnections: 6 } : {};
+  return createDaemonUpstream({ openDaemon, exec: (command) => link.exec(command), limits, log });
+}

@@ -1,0 +1,90 @@
+// Finds a machine with sshd: where is it, is it who it should be, and does its nix-daemon answer?
+
+import type { Duplex } from "node:stream";
+import type { Logger } from "pino";
+import type { SshCacheConfig } from "../config/schema.js";
+import type { DaemonInfo, Endpoint, SshLink } from "../link/link.js";
+import { knownHostsNames } from "../link/known-hosts.js";
+import { readSshSettings, type LinkConfig, type SshSettings } from "../link/ssh-config.js";
+import { connectLink } from "../link/ssh-link.js";
+import type { Discovery, LookupTarget } from "../sources/discovery.js";
+import { endpointKey } from "../sources/discovery/picture.js";
+import { TetherError } from "../util/errors.js";
+import type { Find } from "./attempt.js";
+import { sshCacheLink } from "./cache-link.js";
+import { absence, lookupTarget, toLinkConfig } from "./cache-target.js";
+
+export interface SshFindDeps {
+  /** The cache's. */
+  readonly name: string;
+  /** By the index of the way: the cache as if this were the only one to it. */
+  readonly configs: readonly SshCacheConfig[];
+  readonly discovery: Pick<Discovery, "lookup">;
+  readonly handshake: (stream: Duplex, ms: number) => Promise<DaemonInfo>;
+  readonly env: NodeJS.ProcessEnv;
+  readonly log: Logger;
+}
+
+const noSsh = "~/.ssh/config was not read, for there is no ssh program in PATH";
+
+export function findBySsh(deps: SshFindDeps): Find {
+  return async (way, onTarget, signal) => {
+    const cache = deps.configs[way] as SshCacheConfig;
+    const config = toLinkConfig(deps.name, cache);
+    const settings = await readSshSettings(config, { env: deps.env, signal });
+    const target = lookupTarget(cache, settings.hostname);
+    onTarget(target);
+    const result = await deps.discovery.lookup(target, signal);
+    signal.throwIfAborted();
+    const { endpoints } = result;
+    if (endpoints.length > 0) {
+      const knownAs = way === 0 ? [] : await firstNames(deps, signal);
+      const machine = { config, settings: { ...settings, knownAs }, target, endpoints };
+      return {
+        endpoints,
+        connect: async () => sshCacheLink(await connectTo(machine, deps, signal), deps.log),
+      };
+    }
+    const text = absence(target, result);
+    return settings.sshConfigRead ? text : `${text}; ${noSsh}`;
+  };
+}
+
+/** A machine as it was found. */
+interface Machine {
+  readonly config: LinkConfig;
+  readonly settings: SshSettings;
+  readonly target: LookupTarget;
+  readonly endpoints: readonly Endpoint[];
+}
+
+/** Under which names known_hosts has the machine by the first way. It is the same machine. */
+async function firstNames({ name, configs, env }: SshFindDeps, signal: AbortSignal): Promise<string[]> {
+  const config = toLinkConfig(name, configs[0] as SshCacheConfig);
+  const settings = await readSshSettings(config, { env, signal }).catch(() => null);
+  signal.throwIfAborted();
+  return settings === null ? [] : [knownHostsNames(settings, settings.port).exact];
+}
+
+async function connectTo(machine: Machine, deps: SshFindDeps, signal: AbortSignal): Promise<SshLink> {
+  const { env, log, handshake, discovery } = deps;
+  const { config, settings, target } = machine;
+  const connect = (endpoints: readonly Endpoint[]): Promise<SshLink> =>
+    connectLink({ config, settings, endpoints, signal, log, env, handshake });
+  try {
+    return await connect(machine.endpoints);
+  } catch (error) {
+    if (!isStranger(error)) throw error;
+    // The machine itself may have answered to its name too, only later.
+    const { endpoints } = await discovery.lookup(target, signal, { thorough: true });
+    const tried = new Set(machine.endpoints.map(endpointKey));
+    const others = endpoints.filter((endpoint) => !tried.has(endpointKey(endpoint)));
+    if (others.length === 0) throw error;
+    return await connect(others);
+  }
+}
+
+/** Whether who answered was somebody else. */
+function isStranger(error: unknown): boolean {
+  return error instanceof TetherError && /^host-key-(changed|unknown)$/.test(error.code);
+}
