@@ -7,6 +7,7 @@ import path from "node:path";
 import { parse, TomlError } from "smol-toml";
 import { TetherError, messageOf } from "../util/errors.js";
 import { nearest } from "../util/suggest.js";
+import { farmProblem } from "./check-farms.js";
 import { problemsText } from "./problems.js";
 import { configSchema, type CacheConfig, type Config } from "./schema.js";
 
@@ -26,13 +27,24 @@ export async function loadConfig(file: string, home: string = os.homedir()): Pro
     value.startsWith("~/") ? path.join(home, value.slice(2)) : value;
   const caches = Object.entries(data.caches).map(([name, cache]) => [name, expandHome(cache, expand)]);
   const statics = Object.entries(data.static).map(([name, one]) => [name, expandKey(one, expand)]);
+  const farms = Object.entries(data.farms).map(([name, farm]) => [
+    name,
+    { ...expandKey(farm, expand), repository: expand(farm.repository) },
+  ]);
   const config = {
     ...data,
     caches: Object.fromEntries(caches) as Config["caches"],
     static: Object.fromEntries(statics) as Config["static"],
     uploads: expandKey(data.uploads, expand),
+    farms: Object.fromEntries(farms) as Config["farms"],
   };
   await checkUploads(file, config);
+  const problem = farmProblem(config.farms, {
+    statics: Object.keys(config.static),
+    caches: Object.keys(config.caches),
+    uploadsTo: config.uploads.to,
+  });
+  if (problem !== null) throw invalid(file, problem);
   return config;
 }
 

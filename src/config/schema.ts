@@ -3,10 +3,9 @@
 
 import { z } from "zod";
 import { canonicalAddress } from "../util/ip-address.js";
+import { farmName, farmSchema } from "./farm-schema.js";
+import { absolutePath, argument, pattern } from "./leaves.js";
 import { parseSize } from "./size.js";
-
-// Every leaf carries, as its error text, what it expects in words: that is what a message about a wrong value
-// quotes and what the documentation shows.
 
 /** Names become URL path segments (beside `/metrics`), socket names (beside `control.sock`) and status keys: plain words. */
 const cacheName = z
@@ -15,9 +14,6 @@ const cacheName = z
     /^(?!(?:control|metrics)$)[a-z0-9][a-z0-9_-]{0,31}$/i,
     'a name of at most 32 letters, digits, "-" and "_", other than "control" and "metrics"',
   );
-
-const pathWords = "an absolute path (a leading ~/ means your home)";
-const absolutePath = z.string(pathWords).regex(/^(\/|~\/)/, pathWords);
 
 const pathsWords = "an absolute path (a leading ~/ means your home), or a list of these";
 const paths = z.union([absolutePath, z.array(absolutePath).min(1, pathsWords)], pathsWords);
@@ -30,9 +26,6 @@ const waitWords = "a number of seconds from 0 to 120";
 const percentWords = "a whole number of percent from 0 to 100";
 
 const priorityWords = "a whole number from 0 to 1000";
-
-/** Given to `ssh -G`, where a leading "-" would be an option. */
-const argument = /^[^\s-]\S*$/;
 
 const patternsWords = 'a list of patterns for names such as "*-source"';
 const patterns = z
@@ -47,10 +40,6 @@ const size = z
 
 const cacheUrl = /^https?:\/\/[^\s/?#@]+[^\s?#@]*$/;
 const urlsWords = 'a list of URLs such as "https://cache.nixos.org"';
-
-function pattern(regex: RegExp, words: string): z.ZodString {
-  return z.string(words).regex(regex, words);
-}
 
 const networkWords =
   'the networks that it is for: names of NetworkManager\'s connections, "ssid:NAME", "gateway:ADDRESS"';
@@ -260,6 +249,10 @@ export const configSchema = z.strictObject({
     })
     .prefault({})
     .describe("What is sent to the machines."),
+  farms: z
+    .record(farmName, farmSchema)
+    .default({})
+    .describe("What a build farm updates, builds and pushes, one table each, by names of your choice."),
 });
 
 /** One `[[caches.NAME.ways]]` table, read. */

@@ -51,6 +51,7 @@ describe("a good configuration", () => {
         "on-metered": false,
         "battery-level": 30,
       },
+      farms: {},
     });
   });
 

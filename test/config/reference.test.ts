@@ -21,6 +21,8 @@ test("every key has a sentence, what it expects in words, and its default", () =
     "caches.NAME.host",
     "caches.NAME.ways[].host",
     "static.NAME.path",
+    "farms.NAME.repository",
+    "farms.NAME.attributes",
   ]);
 });
 
