@@ -31,7 +31,10 @@ const cacheColumns = [
   },
   {
     label: "Address",
-    cell: ([, { address, transport }]) => ({ text: address ?? "–", note: transport ?? "" }),
+    cell: ([, status]) => ({
+      text: status.address ?? "–",
+      note: [status.transport, ...wayWords(status)].filter((word) => word !== null).join(", "),
+    }),
   },
   { label: "In Nix", cell: ([, { listed }]) => (listed ? "yes" : "no") },
   {
@@ -139,6 +142,15 @@ function measure(caches) {
       if (more > 0) rates.set(name, more / ((at - before.at) / 1000));
     }
   before = { at, sent };
+}
+
+/** By which way it is reached, where that makes a difference. @param {CacheStatus} status */
+function wayWords({ host, way }) {
+  if (way === null) return [];
+  return [
+    ...(way.host === host ? [] : [`reached as ${way.host}`]),
+    ...(way.uploads ? [] : ["without uploads"]),
+  ];
 }
 
 /** What a person calls it: the path without its folder and its hash. @param {string} path */

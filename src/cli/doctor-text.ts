@@ -29,8 +29,9 @@ export function resultText(result: Result, options: DoctorTextOptions): string {
   const { colour, width, unicode, several } = options;
   const { sign, ascii, style } = marks[result.mark];
   const shown = unicode ? sign : ascii.padEnd(4);
-  const cache = several && result.cache !== null ? `${result.cache}: ` : "";
-  const [first = "", ...rest] = wrapped(`${shown} `, `${cache}${result.title}: ${said(result.text)}`, width);
+  const whose = [several ? result.cache : null, result.way].filter((one) => one !== null).join(", ");
+  const subject = whose === "" ? result.title : `${printable(whose)}: ${result.title}`;
+  const [first = "", ...rest] = wrapped(`${shown} `, `${subject}: ${said(result.text)}`, width);
   const lines = [
     (colour ? styleText(style, shown, { validateStream: false }) : shown) + first.slice(shown.length),
     ...rest,

@@ -4,7 +4,7 @@ import path from "node:path";
 import { configPaths, resolveDirs } from "../config/dirs.js";
 import { loadConfig } from "../config/load.js";
 import { runDoctor } from "../doctor/doctor.js";
-import { quietLog } from "../doctor/with-machine.js";
+import { quietLog } from "../doctor/quiet-log.js";
 import { appearance, isUnicode, type CliContext } from "./context.js";
 import { resultText, summaryText } from "./doctor-text.js";
 import { exitCode } from "./exit.js";

@@ -7,10 +7,11 @@ import {
   findExpectedOffer,
   findHostKeyOffers,
   type HostKeyOffer,
+  type HostKeyOffers,
 } from "../doctor/host-key-offers.js";
 import { pictureOf } from "../doctor/key-picture.js";
 import type { Machine } from "../doctor/machine.js";
-import { withMachine } from "../doctor/with-machine.js";
+import { withMachines } from "../doctor/with-machines.js";
 import { TetherError } from "../util/errors.js";
 import { printable } from "../util/printable.js";
 import { loadCache } from "./load-cache.js";
@@ -34,8 +35,8 @@ const mostQuestions = 3;
 export async function trust(context: CliContext, args: TrustArguments): Promise<number> {
   const expected = args.fingerprint === undefined ? null : wantedFingerprint(args.fingerprint);
   const config = await loadCache(context, args);
-  return withMachine({ name: args.cache, config, env: context.env }, async (machine, signal) => {
-    const { known, offers } = await findHostKeyOffers(machine, signal);
+  return withMachines({ name: args.cache, config, env: context.env }, async (machines, signal) => {
+    const { machine, known, offers } = await firstToConfirm(machines, signal);
     const name = printable(machine.config.host);
     if (known !== null) {
       context.stdout.write(`The host key of ${name} is known already: ${known}\n`);
@@ -56,6 +57,30 @@ export async function trust(context: CliContext, args: TrustArguments): Promise<
     await wakeDaemon(context, args.cache);
     return exitCode.ok;
   });
+}
+
+/**
+ * What there is to confirm by the first of these ways by which there is anything; otherwise what is known. Rejects as
+ * `findHostKeyOffers`, where the machine is there by none of them.
+ */
+async function firstToConfirm(
+  machines: readonly Machine[],
+  signal: AbortSignal,
+): Promise<HostKeyOffers & { readonly machine: Machine }> {
+  let known: (HostKeyOffers & { readonly machine: Machine }) | null = null;
+  let absence: unknown = null;
+  for (const machine of machines) {
+    try {
+      const found = await findHostKeyOffers(machine, signal);
+      if (found.known === null) return { ...found, machine };
+      known ??= { ...found, machine };
+    } catch (error) {
+      if (!(error instanceof TetherError) || !/^(absent|unreachable)$/.test(error.code)) throw error;
+      absence ??= error;
+    }
+  }
+  if (known === null) throw absence;
+  return known;
 }
 
 /** @throws TetherError `usage` */

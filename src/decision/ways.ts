@@ -39,7 +39,7 @@ export function waysNow(cache: string, ways: readonly Way[], network: Network): 
   }));
   const closed = each.some(({ here }) => here === true)
     ? `on this network it is used only when you ask for it: nix-tether connect ${cache}`
-    : `not tried on this network (${describe(network)}): only on ${rulesOf(ways)}`;
+    : `not tried on this network (${networkWords(network)}): only on ${rulesOf(ways)}`;
   return { each, closed };
 }
 
@@ -83,7 +83,7 @@ function isStanding({ interfaces }: NamedConnection, state: NetworkState): boole
 }
 
 /** The network in the words of the rules. */
-function describe({ state, connections }: Network): string {
+export function networkWords({ state, connections }: Network): string {
   const standing = (connections ?? []).filter((connection) => isStanding(connection, state));
   const words = [
     ...standing.map(({ name }) => name),

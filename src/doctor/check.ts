@@ -1,83 +1,127 @@
 // The checks in their order, which is that of the way a path takes to Nix: what each is called and what it hangs on.
 
 import type { Finding } from "./finding.js";
+import type { WayPlan } from "./ways.js";
 
 interface Outline {
   /** Stable: programs know it by this. */
   readonly id: string;
   /** What is looked at, in a word or two. */
   readonly title: string;
-  /** Whether it is made for each cache. */
-  readonly each: boolean;
-  /** Earlier checks, of the same cache or of none, without which this one can find nothing out. */
+  /** Whether it is made once, for each cache, or for each way to each cache's machine. */
+  readonly scope: "all" | "cache" | "way";
+  /** Earlier checks without which this one can find nothing out; of those of several ways one will do. */
   readonly needs: readonly string[];
   /** How long it may take, in milliseconds; by default 10 s. */
   readonly ms?: number;
+  /** Not made on a way that waits to be asked for. */
+  readonly uses?: true;
 }
 
 export const outline = [
-  { id: "config", title: "Configuration", each: false, needs: [] },
-  { id: "ssh-config", title: "ssh's settings", each: true, needs: ["config"] },
-  { id: "agent", title: "Keys", each: true, needs: ["ssh-config"] },
-  { id: "name", title: "Name", each: true, needs: ["ssh-config"] },
-  { id: "sshd", title: "sshd", each: true, needs: ["name"] },
-  { id: "host-key", title: "Host key", each: true, needs: ["sshd"] },
+  { id: "config", title: "Configuration", scope: "all", needs: [] },
+  // Made only where not every network will do.
+  { id: "way", title: "Way", scope: "way", needs: ["config"] },
+  { id: "ssh-config", title: "ssh's settings", scope: "way", needs: ["config"] },
+  { id: "agent", title: "Keys", scope: "way", needs: ["ssh-config"] },
+  { id: "name", title: "Name", scope: "way", needs: ["ssh-config"] },
+  { id: "sshd", title: "sshd", scope: "way", needs: ["name"] },
+  { id: "host-key", title: "Host key", scope: "way", needs: ["sshd"] },
   // Connecting, logging in and trying both transports take their time each.
-  { id: "login", title: "Login", each: true, needs: ["host-key", "agent"], ms: 25_000 },
-  { id: "transport", title: "Transport", each: true, needs: ["login"] },
-  { id: "far-nix", title: "Far nix-daemon", each: true, needs: ["transport"] },
-  { id: "include", title: "Your nix.conf", each: false, needs: [] },
-  { id: "nix", title: "Nix", each: false, needs: [] },
-  { id: "nix-settings", title: "Nix's settings", each: false, needs: ["nix"] },
-  { id: "urls", title: "URLs", each: true, needs: ["config", "nix"] },
-  { id: "keys", title: "Public keys", each: true, needs: ["config", "nix"] },
-  { id: "signatures", title: "Signatures", each: true, needs: ["far-nix", "nix"] },
-  { id: "daemon", title: "Daemon", each: false, needs: [] },
-  { id: "state", title: "Its state", each: true, needs: ["config", "daemon"] },
-  { id: "gateway", title: "Gateway", each: true, needs: ["config", "daemon"] },
-  { id: "hook", title: "Hook", each: false, needs: ["config", "nix"] },
-  { id: "lingering", title: "Lingering", each: false, needs: [] },
-  { id: "system-conf", title: "System's nix.conf", each: false, needs: [] },
+  { id: "login", title: "Login", scope: "way", needs: ["host-key", "agent"], ms: 25_000, uses: true },
+  { id: "transport", title: "Transport", scope: "way", needs: ["login"], uses: true },
+  { id: "far-nix", title: "Far nix-daemon", scope: "cache", needs: ["transport"] },
+  { id: "include", title: "Your nix.conf", scope: "all", needs: [] },
+  { id: "nix", title: "Nix", scope: "all", needs: [] },
+  { id: "nix-settings", title: "Nix's settings", scope: "all", needs: ["nix"] },
+  { id: "urls", title: "URLs", scope: "cache", needs: ["config", "nix"] },
+  { id: "keys", title: "Public keys", scope: "cache", needs: ["config", "nix"] },
+  { id: "signatures", title: "Signatures", scope: "cache", needs: ["far-nix", "nix"] },
+  { id: "daemon", title: "Daemon", scope: "all", needs: [] },
+  { id: "state", title: "Its state", scope: "cache", needs: ["config", "daemon"] },
+  { id: "gateway", title: "Gateway", scope: "cache", needs: ["config", "daemon"] },
+  { id: "hook", title: "Hook", scope: "all", needs: ["config", "nix"] },
+  { id: "lingering", title: "Lingering", scope: "all", needs: [] },
+  { id: "system-conf", title: "System's nix.conf", scope: "all", needs: [] },
 ] as const satisfies readonly Outline[];
 
 type Outlined = (typeof outline)[number];
 export type CheckId = Outlined["id"];
-/** Of the checks that are made for each cache. */
-export type CacheCheckId = Extract<Outlined, { each: true }>["id"];
-/** Of the others. */
-export type CommonCheckId = Exclude<CheckId, CacheCheckId>;
+/** Of the checks that are made once. */
+export type CommonCheckId = Extract<Outlined, { scope: "all" }>["id"];
+/** Of those that are made for each cache. */
+export type CacheCheckId = Extract<Outlined, { scope: "cache" }>["id"];
+/** Of those that are made for each way to its machine. */
+export type WayCheckId = Extract<Outlined, { scope: "way" }>["id"];
 
 /** Resolves to one finding at least. A rejection is a failure, told in the error's words. */
 export type Look = (signal: AbortSignal) => Promise<Finding | readonly Finding[]>;
 
-export interface Check extends Outline {
-  readonly id: CheckId;
-  /** The cache that it is about; null for what concerns all of them. */
+/** What a check is about. */
+export interface Subject {
+  /** Null for what concerns all caches. */
   readonly cache: string | null;
+  /** Null for what concerns all ways to it. */
+  readonly way: WayPlan | null;
+}
+
+export interface Check extends Outline, Subject {
+  readonly id: CheckId;
   /** Null for what can not be looked at at all. */
   readonly look: Look | null;
 }
 
 /** A finding and whose it is. */
-export interface Result extends Finding, Pick<Check, "id" | "cache" | "title"> {}
+export interface Result extends Finding, Pick<Check, "id" | "cache" | "title"> {
+  /** By which of several ways, in a word; null where there is but one, or it concerns all. */
+  readonly way: string | null;
+}
+
+/** A cache, or what stands for one, and the ways to its machine. */
+export interface CachePlan {
+  readonly name: string | null;
+  readonly ways: readonly WayPlan[];
+}
 
 /**
  * Every check, in order; what concerns single caches is made for one cache after the other, as long as the way goes on for
- * each. `lookAt` gives what to do; its cache is null for a check that concerns all.
+ * each, and what concerns single ways likewise. `lookAt` gives what to do.
  */
 export function arrange(
-  caches: readonly (string | null)[],
-  lookAt: (id: CheckId, cache: string | null) => Look | null,
+  caches: readonly CachePlan[],
+  lookAt: (id: CheckId, subject: Subject) => Look | null,
 ): Check[] {
-  const stretches: Outlined[][] = [];
-  for (const one of outline) {
-    const last = stretches.at(-1);
-    if (last?.[0]?.each === one.each) last.push(one);
-    else stretches.push([one]);
-  }
-  return stretches.flatMap((stretch) =>
-    (stretch[0]?.each === true ? caches : [null]).flatMap((cache) =>
-      stretch.map((one) => ({ ...one, cache, look: lookAt(one.id, cache) })),
-    ),
+  const make = (one: Outlined, cache: string | null, way: WayPlan | null): Check => ({
+    ...one,
+    cache,
+    way,
+    look: lookAt(one.id, { cache, way }),
+  });
+  const ofCache = ({ name, ways }: CachePlan, stretch: readonly Outlined[]): Check[] =>
+    stretches(stretch, ({ scope }) => scope).flatMap((part) =>
+      (part[0]?.scope === "way" ? ways : [null]).flatMap((way) =>
+        part.filter((one) => way === null || isMade(one, way)).map((one) => make(one, name, way)),
+      ),
+    );
+  return stretches(outline, ({ scope }) => scope === "all").flatMap((stretch) =>
+    stretch[0]?.scope === "all"
+      ? stretch.map((one) => make(one, null, null))
+      : caches.flatMap((cache) => ofCache(cache, stretch)),
   );
+}
+
+function isMade(one: Outline, { rule, depth }: WayPlan): boolean {
+  if (one.id === "way") return rule !== null;
+  return depth === "whole" || (depth === "unused" && one.uses !== true);
+}
+
+/** Neighbours with the same `kind` together. */
+function stretches<T>(all: readonly T[], kind: (one: T) => unknown): T[][] {
+  const found: T[][] = [];
+  for (const one of all) {
+    const last = found.at(-1);
+    if (last?.[0] !== undefined && kind(last[0]) === kind(one)) last.push(one);
+    else found.push([one]);
+  }
+  return found;
 }

@@ -2,14 +2,18 @@
 
 import type { Logger } from "pino";
 import type { ConfigPaths } from "../config/dirs.js";
-import type { CacheConfig, Config } from "../config/schema.js";
+import type { Config } from "../config/schema.js";
+import { askDaemon } from "../control/client.js";
+import type { StatusReport } from "../control/messages.js";
 import { unknownCache } from "../control/unknown-cache.js";
 import { createDiscovery } from "../sources/discovery.js";
-import { arrange, type Result } from "./check.js";
+import { TetherError } from "../util/errors.js";
+import { arrange, type CachePlan, type Result } from "./check.js";
 import { examine } from "./examine.js";
 import { looks } from "./looks.js";
-import { createMachine } from "./machine.js";
-import { once } from "./once.js";
+import { createMachines } from "./machines.js";
+import { once, type Once } from "./once.js";
+import { planCaches } from "./plan.js";
 
 export interface DoctorOptions {
   /** The only cache to look at, or null for all. */
@@ -27,33 +31,43 @@ export interface DoctorOptions {
   readonly onResult: (result: Result) => void;
 }
 
-/** For all checks of one cache, and again for each further one, in milliseconds. */
+/** For all checks of one cache by one way, and again for each further one, in milliseconds. */
 const wholeMs = 90_000;
+const statusMs = 5_000;
 
 /** Resolves to all results in order. @throws TetherError `unknown-cache` */
 export async function runDoctor(options: DoctorOptions): Promise<Result[]> {
-  const { env, log, signal, onResult } = options;
+  const { cache, env, log, signal, onResult } = options;
   const load = once(options.load);
   const config = await load(signal).catch(() => null);
   const names = Object.keys(config?.caches ?? {});
-  if (config !== null && options.cache !== null && !names.includes(options.cache)) {
-    throw unknownCache(options.cache, names);
-  }
-  const chosen = options.cache === null ? names : names.filter((name) => name === options.cache);
+  if (config !== null && cache !== null && !names.includes(cache)) throw unknownCache(cache, names);
+  const status = statusOf(options.controlSocket);
+  const chosen = Object.entries(config?.caches ?? {}).filter(([name]) => cache === null || name === cache);
+  const caches = await planCaches(Object.fromEntries(chosen), status, signal);
   const discovery = createDiscovery({ log, includeLoopback: true });
-  const machines = new Map(
-    chosen.map((name) => [
-      name,
-      createMachine(name, config?.caches[name] as CacheConfig, { discovery, env, log }),
-    ]),
-  );
-  const lookAt = looks({ ...options, load: () => load(signal), config, machines, discovery });
-  // Without a configuration nobody knows of any caches, and one stands for them.
-  const checks = arrange(config === null ? [options.cache] : chosen, lookAt);
+  const machines = createMachines(caches, { discovery, env, log });
+  const lookAt = looks({ ...options, load: () => load(signal), config, caches, machines, status, discovery });
+  const checks = arrange(config === null ? [someCache(cache)] : caches, lookAt);
+  const ways = checks.filter(({ id }) => id === "ssh-config").length;
   try {
-    return await examine(checks, { wholeMs: wholeMs * Math.max(1, chosen.length), signal, onResult });
+    return await examine(checks, { wholeMs: wholeMs * Math.max(1, ways), signal, onResult });
   } finally {
     for (const machine of machines.values()) machine.close();
     await discovery.close();
   }
+}
+
+/** Without a configuration nobody knows of any caches, and one stands for them. */
+function someCache(name: string | null): CachePlan {
+  return { name, ways: [{ label: null, depth: "whole", rule: null }] };
+}
+
+/** Rejects with code `no-daemon` where none runs. */
+function statusOf(controlSocket: () => string): Once<StatusReport> {
+  return once(async () => {
+    const reply = await askDaemon(controlSocket(), { command: "status" }, { timeoutMs: statusMs });
+    if (!reply.ok) throw new TetherError(reply.code, reply.message, { remedy: reply.remedy });
+    return reply.status;
+  });
 }

@@ -4,6 +4,7 @@ import { withDeadline } from "../util/abort.js";
 import { TetherError, messageOf } from "../util/errors.js";
 import type { Check, Result } from "./check.js";
 import { failure, skipped, type Finding } from "./finding.js";
+import { isSettledLate, settleWays, type WayFinding } from "./settle.js";
 
 /** For a check that does not say, in milliseconds. */
 const defaultMs = 10_000;
@@ -17,14 +18,31 @@ export interface ExamineOptions {
   readonly onResult: (result: Result) => void;
 }
 
+/** What was found, before the ways were settled. */
+type Found = ReadonlyMap<Check, readonly Finding[]>;
+
 /** Resolves to the results, in the order of the checks. */
 export async function examine(checks: readonly Check[], options: ExamineOptions): Promise<Result[]> {
   const { wholeMs, signal, onResult } = options;
   const until = performance.now() + wholeMs;
+  const found = new Map<Check, readonly Finding[]>();
   const results: Result[] = [];
+  let held: (WayFinding & { readonly check: Check })[] = [];
+  const tell = (check: Check, finding: Finding): void => {
+    const { id, cache, title } = check;
+    const result = { id, cache, way: check.way?.label ?? null, title, ...finding };
+    results.push(result);
+    onResult(result);
+  };
+  const settle = (): void => {
+    for (const { check, finding } of settleWays(held)) tell(check, finding);
+    held = [];
+  };
   for (const check of checks) {
     if (signal.aborted) break;
-    const blocker = blockerOf(check, checks, results);
+    const { id, cache, way } = check;
+    if (held.some((one) => way === null || one.check.cache !== cache)) settle();
+    const blocker = blockerOf(check, checks, found);
     const left = until - performance.now();
     const findings =
       blocker !== null
@@ -33,32 +51,33 @@ export async function examine(checks: readonly Check[], options: ExamineOptions)
           ? [skipped("not looked at: the time is up")]
           : await findingsOf(check, Math.min(check.ms ?? defaultMs, left), signal);
     if (signal.aborted) break;
-    const { id, cache, title } = check;
+    found.set(check, findings);
     for (const finding of findings) {
-      const result = { id, cache, title, ...finding };
-      results.push(result);
-      onResult(result);
+      if (way !== null && isSettledLate(way)) held.push({ check, id, way, finding });
+      else tell(check, finding);
     }
   }
+  settle();
   return results;
 }
 
 /** The check that stands first in the way of this one: not a check that itself was blocked. Null where none does. */
-export function blockerOf(
-  check: Check,
-  checks: readonly Check[],
-  results: readonly Result[],
-): Pick<Check, "title"> | null {
+function blockerOf(check: Check, checks: readonly Check[], found: Found): Pick<Check, "title"> | null {
   for (const need of check.needs) {
-    const concerns = ({ id, cache }: Pick<Check, "id" | "cache">): boolean =>
-      id === need && (cache === null || cache === check.cache);
-    const found = results.filter(concerns);
-    if (found.length > 0 && found.every(({ mark }) => mark === "ok" || mark === "warning")) continue;
-    const needed = checks.find(concerns);
-    if (needed === undefined) continue;
-    return blockerOf(needed, checks, results) ?? needed;
+    const needed = checks.filter(({ id, cache, way }) => {
+      const isSameCache = cache === null || cache === check.cache;
+      return id === need && isSameCache && (way === null || check.way === null || way === check.way);
+    });
+    if (needed.some((one) => isWell(found.get(one)))) continue;
+    // Where it is not made at all, the cache has no way that may be gone.
+    const first = needed[0] ?? checks.find(({ id, cache }) => id === "way" && cache === check.cache);
+    if (first !== undefined) return blockerOf(first, checks, found) ?? first;
   }
   return null;
+}
+
+function isWell(findings: readonly Finding[] = []): boolean {
+  return findings.length > 0 && findings.every(({ mark }) => mark === "ok" || mark === "warning");
 }
 
 async function findingsOf(check: Check, ms: number, signal: AbortSignal): Promise<readonly Finding[]> {

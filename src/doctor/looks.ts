@@ -3,10 +3,9 @@
 import type { Logger } from "pino";
 import type { ConfigPaths } from "../config/dirs.js";
 import type { Config } from "../config/schema.js";
-import { askDaemon } from "../control/client.js";
+import type { StatusReport } from "../control/messages.js";
 import type { Discovery } from "../sources/discovery.js";
-import { TetherError } from "../util/errors.js";
-import type { CacheCheckId, CheckId, CommonCheckId, Look } from "./check.js";
+import type { CacheCheckId, CheckId, CommonCheckId, Look, Subject, WayCheckId } from "./check.js";
 import { configCheck } from "./checks/config.js";
 import { daemonCheck, gatewayCheck, stateCheck } from "./checks/daemon.js";
 import { hookCheck } from "./checks/hook.js";
@@ -19,32 +18,30 @@ import { signaturesCheck } from "./checks/signatures.js";
 import { nameCheck, sshConfigCheck, sshdCheck } from "./checks/where.js";
 import { createHere } from "./here.js";
 import { createMachine, type Machine } from "./machine.js";
-import { once } from "./once.js";
-
-const statusMs = 5_000;
+import type { Once } from "./once.js";
+import type { PlannedCache } from "./plan.js";
+import type { WayPlan } from "./ways.js";
 
 export interface Parts {
   readonly configFile: string;
   readonly paths: ConfigPaths;
-  readonly controlSocket: () => string;
   readonly env: NodeJS.ProcessEnv;
   readonly log: Logger;
   readonly load: () => Promise<Config>;
   /** Null where there is none that could be read. */
   readonly config: Config | null;
-  readonly machines: ReadonlyMap<string, Machine>;
+  /** Those that are looked at. */
+  readonly caches: readonly PlannedCache[];
+  readonly machines: ReadonlyMap<WayPlan, Machine>;
+  /** The daemon's; rejects with code `no-daemon` where none runs. */
+  readonly status: Once<StatusReport>;
   readonly discovery: Discovery;
 }
 
 /** The `lookAt` of `arrange`. */
-export function looks(parts: Parts): (id: CheckId, cache: string | null) => Look | null {
-  const { paths, env, log, load, config, machines, discovery } = parts;
+export function looks(parts: Parts): (id: CheckId, subject: Subject) => Look | null {
+  const { paths, env, log, load, config, caches, machines, status, discovery } = parts;
   const here = createHere(env);
-  const status = once(async () => {
-    const reply = await askDaemon(parts.controlSocket(), { command: "status" }, { timeoutMs: statusMs });
-    if (!reply.ok) throw new TetherError(reply.code, reply.message, { remedy: reply.remedy });
-    return reply.status;
-  });
   const signs = async (signal: AbortSignal): Promise<boolean> =>
     config?.uploads["signing-key"] !== undefined ||
     (await here.system(signal)).list("secret-key-files").length > 0;
@@ -58,12 +55,11 @@ export function looks(parts: Parts): (id: CheckId, cache: string | null) => Look
     lingering: lingeringCheck(env),
     "system-conf": systemConfCheck(env),
   };
-  const forEach = (machine: Machine, { gateway, uploads }: Config): Record<CacheCheckId, Look> => {
-    const { name, config: cache } = machine;
+  const forWay = ({ rule }: WayPlan, machine: Machine): Record<WayCheckId, Look | null> => {
     const { SSH_AUTH_SOCK: _, ...serviceEnv } = env;
-    const asService = createMachine(name, cache, { discovery, env: serviceEnv, log });
-    const urlFacts = { name, config: cache, port: gateway.port };
+    const asService = createMachine(machine.name, machine.config, { discovery, env: serviceEnv, log });
     return {
+      way: rule === null ? null : async () => rule,
       "ssh-config": sshConfigCheck(machine),
       agent: agentCheck(machine, asService, env),
       name: nameCheck(machine),
@@ -71,19 +67,29 @@ export function looks(parts: Parts): (id: CheckId, cache: string | null) => Look
       "host-key": hostKeyCheck(machine),
       login: loginCheck(machine),
       transport: transportCheck(machine),
-      "far-nix": farNixCheck(machine, { uploads: uploads.to.includes(name), signs }),
+    };
+  };
+  const forCache = (cache: PlannedCache, { gateway, uploads }: Config): Record<CacheCheckId, Look> => {
+    const { name } = cache;
+    const urlFacts = { name, config: cache.config, port: gateway.port };
+    const reached = (): Machine | null =>
+      cache.ways.map((way) => machines.get(way) ?? null).find((machine) => machine?.wasReached()) ?? null;
+    return {
+      "far-nix": farNixCheck(reached, { uploads: uploads.to.includes(name), signs }),
       urls: urlsCheck(here, urlFacts, log),
       keys: keysCheck(here, urlFacts),
-      signatures: signaturesCheck(machine, here),
-      state: stateCheck(machine, status),
+      signatures: signaturesCheck(cache.config, reached, here),
+      state: stateCheck(name, () => reached() !== null, status),
       gateway: gatewayCheck(name, gateway.port),
     };
   };
-  const made = new Map(
-    [...machines].flatMap(([name, machine]) => (config === null ? [] : [[name, forEach(machine, config)]])),
+  const ofWays = new Map([...machines].map(([way, machine]) => [way, forWay(way, machine)]));
+  const ofCaches = new Map(
+    config === null ? [] : caches.map((cache) => [cache.name, forCache(cache, config)]),
   );
-  return (id, cache) => {
+  return (id, { cache, way }) => {
     if (id in common) return common[id as CommonCheckId];
-    return made.get(cache ?? "")?.[id as CacheCheckId] ?? null;
+    if (way !== null) return ofWays.get(way)?.[id as WayCheckId] ?? null;
+    return ofCaches.get(cache ?? "")?.[id as CacheCheckId] ?? null;
   };
 }

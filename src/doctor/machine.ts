@@ -7,6 +7,7 @@ import { absence, lookupTarget, toLinkConfig } from "../daemon/cache-target.js";
 import type { Endpoint, SshLink } from "../link/link.js";
 import { gatherIdentities, type Identities } from "../link/identities.js";
 import { askForHostKeys, type ShownKeys } from "../link/shown-keys.js";
+import { knownHostsNames } from "../link/known-hosts.js";
 import { readSshSettings, type LinkConfig, type SshSettings } from "../link/ssh-config.js";
 import { connectLink, type Login } from "../link/ssh-link.js";
 import type { Discovery, LookupResult, LookupTarget } from "../sources/discovery.js";
@@ -19,6 +20,8 @@ export interface MachineDeps {
   readonly discovery: Pick<Discovery, "lookup">;
   readonly env: NodeJS.ProcessEnv;
   readonly log: Logger;
+  /** The same machine by the first way to it, where this is another one. */
+  readonly first?: Pick<Machine, "settings"> | undefined;
 }
 
 /** How the whole way to the nix-daemon went. */
@@ -64,7 +67,10 @@ function searchAdvice(how: LookupResult["how"], { host, service }: LookupTarget)
 export function createMachine(name: string, config: CacheConfig, deps: MachineDeps): Machine {
   const { env, log } = deps;
   const linkConfig = toLinkConfig(name, config);
-  const settings = once((signal) => readSshSettings(linkConfig, { env, signal }));
+  const settings = once(async (signal) => {
+    const own = await readSshSettings(linkConfig, { env, signal });
+    return deps.first === undefined ? own : { ...own, knownAs: await namesOf(deps.first, signal) };
+  });
   const target = async (signal: AbortSignal): Promise<LookupTarget> =>
     lookupTarget(config, (await settings(signal)).hostname);
   const located = once(async (signal) => {
@@ -128,4 +134,11 @@ export function createMachine(name: string, config: CacheConfig, deps: MachineDe
       link?.close();
     },
   };
+}
+
+/** Under which names known_hosts has it. */
+async function namesOf({ settings }: Pick<Machine, "settings">, signal: AbortSignal): Promise<string[]> {
+  const first = await settings(signal).catch(() => null);
+  signal.throwIfAborted();
+  return first === null ? [] : [knownHostsNames(first, first.port).exact];
 }

@@ -6,6 +6,7 @@ const results: Result[] = [
   {
     id: "name",
     cache: "pi",
+    way: null,
     title: "Name",
     mark: "ok",
     text: "pi.local is 192.0.2.7, by multicast DNS",
@@ -14,15 +15,25 @@ const results: Result[] = [
   {
     id: "host-key",
     cache: "pi",
+    way: null,
     title: "Host key",
     mark: "failure",
     text: "no known_hosts file has the host key of pi.local:\n\u001b[31mED25519 SHA256:abc at 192.0.2.7",
     remedy: "Compare the fingerprint and confirm it: `nix-tether trust pi`",
   },
-  { id: "login", cache: "pi", title: "Login", mark: "skipped", text: "waits for: Host key", remedy: null },
+  {
+    id: "login",
+    cache: "pi",
+    way: null,
+    title: "Login",
+    mark: "skipped",
+    text: "waits for: Host key",
+    remedy: null,
+  },
   {
     id: "lingering",
     cache: null,
+    way: null,
     title: "Lingering",
     mark: "warning",
     text: "off",
@@ -55,6 +66,13 @@ FAIL pi: Host key: no known_hosts file has the host key of pi.local: ED25519 SHA
      > \`loginctl enable-linger ada\`
 `,
   );
+});
+
+test("which of several ways it is about stands in front", () => {
+  const [name] = results.map((result) => ({ ...result, way: "pi.vpn" }));
+  const line = (several: boolean): string => resultText(name as Result, { ...plain, several });
+  expect(line(false)).toBe("✓ pi.vpn: Name: pi.local is 192.0.2.7, by multicast DNS\n");
+  expect(line(true)).toBe("✓ pi, pi.vpn: Name: pi.local is 192.0.2.7, by multicast DNS\n");
 });
 
 test("on a narrow terminal it is broken between words, never within a command", () => {

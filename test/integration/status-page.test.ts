@@ -34,7 +34,9 @@ beforeAll(async () => {
   sshd = await fixture.sshd();
   home = await fixture.home();
   const strange = fixture.cache(sshd, { host: hostile, port: await freePort() });
-  await home.configure(cacheTable("pi", fixture.cache(sshd)) + cacheTable("strange", strange));
+  const way = cacheTable("pi.ways", { host: sshd.address, uploads: false }).replace(/^\[.*\]$/m, "[$&]");
+  const pi = cacheTable("pi", fixture.cache(sshd, { host: "pi.invalid" })) + way;
+  await home.configure(pi + cacheTable("strange", strange));
   home.start();
   await home.untilListed(["pi"]);
   browser = await startBrowser(["rebound.example"]);
@@ -60,9 +62,13 @@ test("shows the caches, and nothing on it goes wrong or becomes markup", async (
   await expect
     .poll(() => cells("Caches", /^pi/))
     .toMatchObject(
-      [/^online, \d+ s$/m, "127.0.0.1\nsocket", "yes", "–\n0 of 0", "0 B"].map((text) =>
-        typeof text === "string" ? text : expect.stringMatching(text),
-      ),
+      [
+        /^online, \d+ s$/m,
+        "127.0.0.1\nsocket, reached as 127.0.0.1, without uploads",
+        "yes",
+        "–\n0 of 0",
+        "0 B",
+      ].map((text) => (typeof text === "string" ? text : expect.stringMatching(text))),
     );
   await expect.poll(() => row("Caches", /^strange/).innerText()).toContain(hostile);
   expect(await page.getByRole("status").innerText()).toBe("1 of 2 online");

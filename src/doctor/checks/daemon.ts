@@ -5,7 +5,6 @@ import type { CacheStatus, StatusReport } from "../../control/messages.js";
 import { TetherError, messageOf } from "../../util/errors.js";
 import type { Look } from "../check.js";
 import { failure, ok, warning, type Finding } from "../finding.js";
-import type { Machine } from "../machine.js";
 import type { Once } from "../once.js";
 
 /** Said by a check of its own. */
@@ -28,8 +27,8 @@ export function daemonCheck(status: Once<StatusReport>): Look {
   };
 }
 
-export function stateCheck(machine: Machine, status: Once<StatusReport>): Look {
-  const { name } = machine;
+/** `wasReached` tells whether its nix-daemon has answered here. */
+export function stateCheck(name: string, wasReached: () => boolean, status: Once<StatusReport>): Look {
   return async (signal) => {
     const cache = (await status(signal)).caches[name];
     if (cache === undefined) {
@@ -38,7 +37,7 @@ export function stateCheck(machine: Machine, status: Once<StatusReport>): Look {
         "`systemctl --user restart nix-tether`",
       );
     }
-    return judgeState(name, cache, machine.wasReached());
+    return judgeState(name, cache, wasReached());
   };
 }
 

@@ -80,13 +80,16 @@ export function transportCheck(machine: Machine): Look {
   };
 }
 
-/** `signs` tells whether anything on this machine signs what is uploaded. */
+/**
+ * `reached` gives the machine by a way that has led to it; `signs` tells whether anything on this machine signs what is
+ * uploaded.
+ */
 export function farNixCheck(
-  machine: Machine,
+  reached: () => Machine | null,
   options: { readonly uploads: boolean; readonly signs: (signal: AbortSignal) => Promise<boolean> },
 ): Look {
   return async (signal): Promise<Finding> => {
-    const { link } = await machine.reached(signal);
+    const link = (await reached()?.reached(signal))?.link;
     const { nixVersion = null, protocol = 0, trusted = null } = link?.daemon ?? {};
     const version = nixVersion === null ? "an old Nix" : `Nix ${nixVersion}`;
     const trust =

@@ -1,5 +1,6 @@
 // Are the machine's paths really signed by a key that Nix knows? A sample of them is looked at.
 
+import type { CacheConfig } from "../../config/schema.js";
 import type { PathInfo } from "../../protocol/path-info.js";
 import { signers } from "../../protocol/signature.js";
 import { samplePaths } from "../../upstream/sample-paths.js";
@@ -11,11 +12,11 @@ import type { Machine } from "../machine.js";
 /** Paths that are asked about. */
 const sampleSize = 100;
 
-export function signaturesCheck(machine: Machine, here: Here): Look {
-  const { config } = machine;
+/** `reached` gives the machine by a way that has led to it. */
+export function signaturesCheck(config: CacheConfig, reached: () => Machine | null, here: Here): Look {
   return async (signal) => {
     if (config.trusted) return skipped("not needed: trusted = true accepts unsigned paths");
-    const { link } = await machine.reached(signal);
+    const link = (await reached()?.reached(signal))?.link ?? null;
     if (link === null) return skipped("there is no link");
     const sample = await samplePaths(() => link.openDaemon(), sampleSize, signal);
     const own = (await here.standing(signal)) !== "untrusted";

@@ -22,7 +22,8 @@ export type AskProperty = (of: BusObject, property: string) => Promise<unknown>;
 /** Milliseconds until NetworkManager is asked again when it has not answered. */
 const retryAfter = 5_000;
 
-const networkManager = "org.freedesktop.NetworkManager";
+/** Its name on the bus. */
+export const networkManager = "org.freedesktop.NetworkManager";
 /** NM_ACTIVE_CONNECTION_STATE_ACTIVATED. */
 const activated = 2;
 
@@ -85,7 +86,7 @@ export function createConnectionNames(deps: {
 }
 
 /** Asks for the connections that are up. Rejects where NetworkManager does not answer. */
-async function readConnections(property: AskProperty): Promise<NamedConnection[]> {
+export async function readConnections(property: AskProperty): Promise<NamedConnection[]> {
   const manager = { path: "/org/freedesktop/NetworkManager", interface: networkManager };
   const paths = pathsIn(await property(manager, "ActiveConnections"));
   // One that goes away while it is asked is none; that it went is told as well.
