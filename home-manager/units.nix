@@ -53,7 +53,7 @@ in
         ''while read -r header && [ $${#header} -gt 1 ]; do :; done;''
         "case $$path in"
         ''*/nix-cache-info) printf "HTTP/1.1 200 OK\\r\\nContent-Length: 51\\r\\n\\r\\nStoreDir: /nix/store\\nWantMassQuery: 1\\nPriority: 30\\n" ;;''
-        ''*) true 2>/dev/null >"$${XDG_STATE_HOME:-$$HOME/.local/state}/nix-tether/denied-while-away";''
+        ''*) case $$path in *.narinfo) true 2>/dev/null >"$${XDG_STATE_HOME:-$$HOME/.local/state}/nix-tether/denied-while-away" ;; esac;''
         ''printf "HTTP/1.1 404 Not Found\\r\\nContent-Length: 0\\r\\n\\r\\n" ;;''
         "esac; done'"
       ];

@@ -21,6 +21,8 @@ export interface PositionalWord extends Value {
   readonly required: boolean;
   /** Whether more of the same may follow. */
   readonly many: boolean;
+  /** Whether it stands behind a `--`, for another program. */
+  readonly dashed: boolean;
 }
 
 /** What a person chooses. */
@@ -38,6 +40,16 @@ export interface CommandWord {
   /** What its help says at the end: a sentence or more each. */
   readonly notes: readonly string[];
 }
+
+/** What yargs is told to leave alone. */
+const passedOn: PositionalWord = {
+  name: "args",
+  describe: "",
+  choices: [],
+  required: false,
+  many: true,
+  dashed: true,
+};
 
 /** The commands that `build` would give to yargs, in its order; hidden ones left out. */
 export function recordCommands(build: (root: Argv) => Argv): CommandWord[] {
@@ -60,6 +72,7 @@ function recordCommand(
   const described = new Map<string, PositionalOptions>();
   const options: OptionWord[] = [];
   const notes: string[] = [];
+  let passesOn = false;
   builder(
     recorder({
       positional: (name: string, spec: PositionalOptions) => void described.set(name, spec),
@@ -67,10 +80,13 @@ function recordCommand(
         if (spec.hidden !== true) options.push(optionWord(name, spec));
       },
       epilogue: (note: string) => void notes.push(note),
+      parserConfiguration: (parser: Readonly<Record<string, unknown>>) => {
+        passesOn ||= parser["populate--"] === true;
+      },
     }),
   );
   const [name = "", ...words] = usage.split(" ");
-  const positionals = words.map((word) => {
+  const positionals = words.map((word): PositionalWord => {
     const [, bracket, known = "", dots] = /^([<[])([^.\]>]+)(\.\.)?[\]>]$/.exec(word) ?? [];
     const spec = described.get(known);
     const choices = choicesOf(spec);
@@ -80,9 +96,10 @@ function recordCommand(
       choices,
       required: bracket === "<",
       many: dots !== undefined,
+      dashed: false,
     };
   });
-  return { name, describe, positionals, options, notes };
+  return { name, describe, positionals: [...positionals, ...(passesOn ? [passedOn] : [])], options, notes };
 }
 
 function optionWord(name: string, spec: Options): OptionWord {

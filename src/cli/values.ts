@@ -13,6 +13,7 @@ interface KnownValue {
 }
 
 const known: ReadonlyMap<string, KnownValue> = new Map<string, KnownValue>([
+  ["args", { kind: "file", shown: "arg" }],
   ["cache", { kind: "cache", shown: "cache" }],
   ["config", { kind: "file", shown: "file" }],
   ["fingerprint", { kind: "text", shown: "fingerprint" }],
@@ -31,9 +32,11 @@ export function shownName(value: Value): string {
   return known.get(value.name)?.shown ?? value.name;
 }
 
-/**
- * A regular expression (the extended kind, which sed and fish know as well) for the lines of config.toml that name a
- * cache, its name being the first group: `[caches.pi]`, `[caches."pi"]`, `caches.pi.host = …`. A table of inline tables is
- * not understood; nobody is harmed by a name that is not offered.
- */
-export const cacheLine = `^[[:space:]]*\\[?[[:space:]]*caches[[:space:]]*\\.[[:space:]]*["']?([A-Za-z0-9_-]+).*`;
+/** The line of a table: `[caches.pi]`, or `caches.pi.host = …` above all tables. */
+const cacheLine = `^[[:space:]]*\\[?[[:space:]]*caches[[:space:]]*\\.[[:space:]]*["']?([A-Za-z0-9_-]+).*`;
+/** Below `[caches]`: `pi = { … }`, `pi.host = …`. */
+const entryLine = `^[[:space:]]*["']?([A-Za-z0-9_-]+)["']?[[:space:]]*[.=].*`;
+const belowCaches = `/^[[:space:]]*\\[[[:space:]]*caches[[:space:]]*\\]/,/^[[:space:]]*\\[/`;
+
+/** A script for `sed -nE` that prints the names of the caches in config.toml, some more than once. */
+export const cacheNames = `s/${cacheLine}/\\1/p;${belowCaches}s/${entryLine}/\\1/p`;

@@ -12,6 +12,7 @@ test("what is said to yargs is read off: commands, options, the words they take,
         "Send it",
         (command) =>
           command
+            .parserConfiguration({ "populate--": true })
             .positional("way", { choices: ["up", "down"] as const, demandOption: true })
             .positional("paths", { type: "string", array: true, describe: "What to send" })
             .option("wait", { type: "boolean", describe: "Wait for it" })
@@ -33,8 +34,9 @@ test("what is said to yargs is read off: commands, options, the words they take,
       name: "send",
       describe: "Send it",
       positionals: [
-        { name: "way", describe: "", choices: ["up", "down"], required: true, many: false },
-        { name: "paths", describe: "What to send", choices: [], required: false, many: true },
+        { name: "way", describe: "", choices: ["up", "down"], required: true, many: false, dashed: false },
+        { name: "paths", describe: "What to send", choices: [], required: false, many: true, dashed: false },
+        { name: "args", describe: "", choices: [], required: false, many: true, dashed: true },
       ],
       options: [
         { name: "--wait", describe: "Wait for it", value: null },

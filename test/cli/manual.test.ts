@@ -21,7 +21,7 @@ test("no text is taken for a macro, and each sentence has a line", () => {
 test("a command's words stand as one types them", () => {
   const wait = { name: "--wait", describe: "", value: null };
   const config = { name: "--config", describe: "", value: { name: "config", choices: [] } };
-  const word = { describe: "", choices: [], required: true, many: false };
+  const word = { describe: "", choices: [], required: true, many: false, dashed: false };
   const command = {
     name: "send",
     describe: "",
@@ -30,9 +30,10 @@ test("a command's words stand as one types them", () => {
     positionals: [
       { ...word, name: "way", choices: ["up", "down"] },
       { ...word, name: "paths", required: false, many: true },
+      { ...word, name: "args", required: false, many: true, dashed: true },
     ],
   };
   expect(synopsis(command)).toBe(
-    "Cm send Oo Fl -wait Oc Oo Fl -config Ar file Oc Bro Cm up | Cm down Brc Oo Ar path No ... Oc",
+    "Cm send Oo Fl -wait Oc Oo Fl -config Ar file Oc Bro Cm up | Cm down Brc Oo Ar path No ... Oc Oo Fl - Ar arg No ... Oc",
   );
 });

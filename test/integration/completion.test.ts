@@ -14,6 +14,13 @@ host = "pi.local"
 [ caches . "attic" ]
 host = "attic.local"
 # [caches.old]
+[caches]
+nas = { host = "nas.local", public-keys = [
+  "nas-1:abc=",
+] }
+shed.host = "shed.local"
+[uploads]
+to = ["pi"]
 `;
 
 const queued = "/nix/store/7rjqb838snvvxcmpvck1smfxhkwzqal5-hello";
@@ -38,8 +45,11 @@ test.each<ShellName>(["bash", "zsh", "zsh by its fpath", "fish"])(
     expect(calls()).toBe(0);
     await type("\r", /<status><pi><--quiet>/);
 
-    await type("nix-tether pause \t\t", /attic[^]*pi|pi[^]*attic/);
+    await type("nix-tether pause \t\t", /attic[^]*nas[^]*pi[^]*shed/);
     await type("\u0015", /^/);
+    await type("nix-tether build n\t", /nas /);
+    await type("-- ./oth\t", /toml/);
+    await type("\r", /<build><nas><--><.\/other config.toml>/);
 
     await type("nix-tether queue d\t", /drop /);
     await type("/nix/store/7\t", /hello /);
@@ -54,6 +64,6 @@ test.each<ShellName>(["bash", "zsh", "zsh by its fpath", "fish"])(
 
     // Nothing of a kind that has no place here.
     await type("nix-tether unlist oth\t\r", /<unlist><oth>/);
-    expect(calls()).toBe(6);
+    expect(calls()).toBe(7);
   },
 );

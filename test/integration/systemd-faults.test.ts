@@ -15,7 +15,7 @@ const waitFor = (command: string): string =>
 
 test("a daemon that dies at every start is given up, and Nix is told that nothing is here", async () => {
   const output = await session.run(`
-    mkdir ~/.config/systemd/user/nix-tether.service.d
+    mkdir -p ~/.config/systemd/user/nix-tether.service.d ~/.local/state/nix-tether
     printf '[Unit]\\nStartLimitBurst=3\\n' >~/.config/systemd/user/nix-tether.service.d/soon.conf
     systemctl --user daemon-reload
     systemctl --user start nix-tether.socket nix-tether.service
@@ -35,6 +35,13 @@ test("a daemon that dies at every start is given up, and Nix is told that nothin
     ${ask} --http1.0 --parallel --output /dev/null --write-out '%{http_code}\\n' '${gateway}/[1-260].narinfo' | sort | uniq -c
     ${ask} --output /dev/null --write-out '%{http_code} on connection %{num_connects}\\n' '${gateway}/nar/[1-3].nar'
 
+    # What Nix remembers is remembered for it; a scrape is not.
+    mark=~/.local/state/nix-tether/denied-while-away
+    [ -e $mark ] && echo "marked"
+    rm $mark
+    ${ask} --output /dev/null --write-out 'scrape %{http_code}\\n' http://127.0.0.1:37515/metrics ${gateway}/nar/1.nar
+    [ -e $mark ] || echo "not marked"
+
     mv ~/good ~/.local/bin/nix-tether
     systemctl --user reset-failed nix-tether.service
     systemctl --user start nix-tether.service
@@ -49,6 +56,7 @@ test("a daemon that dies at every start is given up, and Nix is told that nothin
   expect(lines).toContain("listed:");
   expect(lines).toContain("StoreDir: /nix/store");
   expect(lines).toContain("260 404");
+  expect(lines).toEqual(expect.arrayContaining(["marked", "scrape 404", "not marked"]));
   expect(lines.filter((line) => line.startsWith("404 on connection"))).toEqual([
     "404 on connection 1",
     "404 on connection 0",

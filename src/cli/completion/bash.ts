@@ -1,7 +1,7 @@
 // The completion script for bash. Needs nothing of the bash-completion package.
 
 import { commonOptions, type CommandWord, type Value } from "../command-line.js";
-import { cacheLine, kindOf } from "../values.js";
+import { cacheNames, kindOf } from "../values.js";
 
 export function bashCompletion(commands: readonly CommandWord[]): string {
   const names = commands.map(({ name }) => name);
@@ -12,7 +12,7 @@ export function bashCompletion(commands: readonly CommandWord[]): string {
 # bash completion for nix-tether, made by \`nix-tether completion bash\`.
 
 __nix_tether_caches() {
-  sed -nE ${quoted(`s/${cacheLine}/\\1/p`)} "\${XDG_CONFIG_HOME:-$HOME/.config}/nix-tether/config.toml" 2>/dev/null
+  sed -nE ${quoted(cacheNames)} "\${XDG_CONFIG_HOME:-$HOME/.config}/nix-tether/config.toml" 2>/dev/null
 }
 
 __nix_tether_queued() {

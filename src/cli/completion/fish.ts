@@ -1,7 +1,7 @@
 // The completion script for fish.
 
 import { commonOptions, type CommandWord, type Value } from "../command-line.js";
-import { cacheLine, kindOf } from "../values.js";
+import { cacheNames, kindOf } from "../values.js";
 
 export function fishCompletion(commands: readonly CommandWord[]): string {
   const valued = new Set(
@@ -13,8 +13,7 @@ export function fishCompletion(commands: readonly CommandWord[]): string {
 function __nix_tether_caches
     set -l config ~/.config
     set -q XDG_CONFIG_HOME; and set config $XDG_CONFIG_HOME
-    test -r $config/nix-tether/config.toml
-    and string replace --regex --filter ${quoted(cacheLine)} '$1' <$config/nix-tether/config.toml
+    sed -nE ${quoted(cacheNames)} $config/nix-tether/config.toml 2>/dev/null
 end
 
 function __nix_tether_queued

@@ -1,7 +1,7 @@
 // The completion script for zsh: for a folder of its fpath, as `_nix-tether`, or to be sourced.
 
 import { commonOptions, type CommandWord, type OptionWord, type Value } from "../command-line.js";
-import { cacheLine, kindOf } from "../values.js";
+import { cacheNames, kindOf } from "../values.js";
 
 export function zshCompletion(commands: readonly CommandWord[]): string {
   return `\
@@ -11,7 +11,7 @@ export function zshCompletion(commands: readonly CommandWord[]): string {
 __nix_tether_caches() {
   local -aU names
   local expl
-  names=(\${(f)"$(sed -nE ${quoted(`s/${cacheLine}/\\1/p`)} "\${XDG_CONFIG_HOME:-$HOME/.config}/nix-tether/config.toml" 2>/dev/null)"})
+  names=(\${(f)"$(sed -nE ${quoted(cacheNames)} "\${XDG_CONFIG_HOME:-$HOME/.config}/nix-tether/config.toml" 2>/dev/null)"})
   _wanted caches expl cache compadd -a names
 }
 

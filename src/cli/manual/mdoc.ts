@@ -57,7 +57,7 @@ export function placeholder(value: Value): string {
 }
 
 function argument(word: PositionalWord): string {
-  const text = `${placeholder(word)}${word.many ? " No ..." : ""}`;
+  const text = `${word.dashed ? "Fl - " : ""}${placeholder(word)}${word.many ? " No ..." : ""}`;
   return word.required ? text : optional(text);
 }
 
