@@ -21,6 +21,8 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 
 const script = resolve(import.meta.dirname, "../../root/nix-tether-root.sh");
 const [ada, bob] = [61_777, 61_778];
+/** F_SETLEASE of fcntl(2), which Perl does not know by name. */
+const setLease = 1024;
 
 const url = (n: number | string, cache = "pi"): string => `http://127.0.0.1:37515/${cache}/${n}?priority=30`;
 const listing = (...urls: string[]): string => `extra-substituters = ${urls.join(" ")}\n`;
@@ -186,16 +188,26 @@ describe("the user puts in its place", () => {
     expect(await readdir(join(machine.dir, "ada/.config/nix"))).not.toContain("pwned");
   });
 
-  test.concurrent("a pipe, with the reader held up: it ends all the same", async () => {
-    const machine = await makeMachine();
-    await machine.write(listing(url(7)));
-    await machine.copy();
-    const { code, settings } = await machine.copy({
-      user: `rm $file; mkfifo $file
-        (while sleep 0.05; do pkill -STOP -u ${ada} -x 'sh|head'; done) >/dev/null 2>&1 &`,
-    });
-    expect({ code, settings }).toEqual({ code: 0, settings: [] });
-  });
+  test.concurrent(
+    "a file under lease, with the reader that waits for it stopped: it ends all the same",
+    async () => {
+      const machine = await makeMachine();
+      await machine.write(listing(url(7)));
+      await machine.copy();
+      // Who opens the file waits for the lease, as long as fs.lease-break-time says.
+      const lease = `$SIG{IO} = "IGNORE"; open my $f, "+<", $ENV{file}; fcntl $f, ${setLease}, F_WRLCK or die; mkdir "leased"; sleep`;
+      const { code, settings } = await machine.copy({
+        user: `(perl -MFcntl -e '${lease}' & until [ -e leased ]; do sleep 0.02; done
+        (until pkill -STOP -u ${ada} -x head; do sleep 0.02; done; mkdir stopped) &) >/dev/null 2>&1`,
+      });
+      expect(await readdir(join(machine.dir, "ada/.config/nix"))).toEqual([
+        "leased",
+        "nix-tether.conf",
+        "stopped",
+      ]);
+      expect({ code, settings }).toEqual({ code: 0, settings: [] });
+    },
+  );
 });
 
 describe("root's own file", () => {
