@@ -4,7 +4,7 @@ import { addKnownHost } from "../link/add-known-host.js";
 import { describeKey, fingerprint, hostKeyError, hostKeySubject } from "../link/host-key.js";
 import { knownHostsNames } from "../link/known-hosts.js";
 import { askForHostKeys, hostKeyKinds, type ShownKey, type ShownKeys } from "../link/shown-keys.js";
-import { unreachable } from "../link/ssh-link.js";
+import { unreachable } from "../link/login.js";
 import { TetherError } from "../util/errors.js";
 import type { Machine } from "./machine.js";
 
@@ -43,7 +43,8 @@ export async function findHostKeyOffers(machine: Machine, signal: AbortSignal): 
   for (const verdict of ["revoked", "changed"] as const) {
     const wrong = shown.find((one) => one.verdict === verdict);
     if (wrong === undefined) continue;
-    throw hostKeyError(verdict, wrong.key, wrong.known, hostKeySubject(machine.linkConfig, settings, wrong));
+    const subject = hostKeySubject(`nix-tether trust ${machine.name}`, settings, wrong);
+    throw hostKeyError(verdict, wrong.key, wrong.known, subject);
   }
   return { known: null, offers: offersOf(shown, settings) };
 }

@@ -6,7 +6,7 @@ import ssh2 from "ssh2";
 import type { ServerHostKeyAlgorithm } from "ssh2";
 import { TetherError } from "../util/errors.js";
 import { knownHostsNames, type KnownKey } from "./known-hosts.js";
-import type { LinkConfig, SshSettings } from "./ssh-config.js";
+import type { SshSettings } from "./ssh-config.js";
 
 export type HostKeyVerdict = "known" | "unknown" | "changed" | "revoked";
 
@@ -70,15 +70,16 @@ export interface HostKeySubject {
   readonly files: readonly string[];
 }
 
+/** `trustCommand` is what a person runs to confirm the key. */
 export function hostKeySubject(
-  config: Pick<LinkConfig, "cache">,
+  trustCommand: string,
   settings: Pick<SshSettings, "hostname" | "hostKeyAlias" | "knownHostsFiles">,
   { address, port }: { readonly address: string; readonly port: number },
 ): HostKeySubject {
   return {
     name: knownHostsNames(settings, port).exact,
     address,
-    trustCommand: `nix-tether trust ${config.cache}`,
+    trustCommand,
     files: settings.knownHostsFiles,
   };
 }

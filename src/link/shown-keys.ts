@@ -10,7 +10,7 @@ import { hostKeyAlgorithms, judgeHostKey, type HostKeyVerdict } from "./host-key
 import { findKnownKeys, type KnownKey } from "./known-hosts.js";
 import type { Endpoint } from "./link.js";
 import type { SshSettings } from "./ssh-config.js";
-import { portFor } from "./ssh-link.js";
+import { portFor } from "./login.js";
 
 /** What one address has shown. */
 export interface ShownKey {

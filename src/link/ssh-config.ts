@@ -6,16 +6,20 @@ import { printable } from "../util/printable.js";
 import { runTool } from "../util/run-tool.js";
 import { expandHome, expandTokens, type TokenValues } from "./ssh-tokens.js";
 
-/** The part of a cache's configuration that the link needs. */
-export interface LinkConfig {
-  /** The cache's name, for what a message says to do. */
-  readonly cache: string;
+/** What is configured of a machine that one logs in to. */
+export interface HostConfig {
   readonly host: string;
   readonly user?: string;
   readonly port?: number;
   readonly identityFiles?: readonly string[];
   readonly identityAgent?: string;
   readonly knownHosts?: readonly string[];
+}
+
+/** The part of a cache's configuration that the link needs. */
+export interface LinkConfig extends HostConfig {
+  /** The cache's name, for what a message says to do. */
+  readonly cache: string;
   readonly transport: "auto" | "socket" | "stdio";
   readonly remoteSocket: string;
 }
@@ -66,7 +70,7 @@ globalknownhostsfile /etc/ssh/ssh_known_hosts /etc/ssh/ssh_known_hosts2
  * `proxy-unsupported` for a host that is reached through another.
  */
 export async function readSshSettings(
-  config: LinkConfig,
+  config: HostConfig,
   deps: { readonly env: NodeJS.ProcessEnv; readonly signal: AbortSignal },
 ): Promise<SshSettings> {
   const args = [
@@ -90,7 +94,7 @@ export async function readSshSettings(
 /** The settings in the output of `ssh -G`, or without it (null) ssh's own defaults. Throws `proxy-unsupported`. */
 export function interpretSshConfig(
   text: string | null,
-  config: LinkConfig,
+  config: HostConfig,
   env: NodeJS.ProcessEnv,
 ): SshSettings {
   const values = parseLines(text ?? defaults);

@@ -17,8 +17,13 @@ export type Content = Buffer | { readonly file: string };
 
 export interface PutOptions {
   readonly signal: AbortSignal;
-  /** Told how many more bytes have arrived. */
+  /** Told how many more bytes have arrived; less than none where they must be sent again. */
   readonly onBytes?: (bytes: number) => void;
+  /**
+   * The name tells the content, as a hash of it: what was sent before a cut need not be sent again. Not for a name that may
+   * be put with another content.
+   */
+  readonly contentNamed?: boolean;
 }
 
 /**

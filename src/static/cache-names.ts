@@ -9,12 +9,23 @@ export const cacheInfoName = "nix-cache-info";
 /** Where the NARs lie. */
 export const narFolder = "nar";
 
+/** What a push that goes on has left in the cache's folder: see activity.ts. */
+export const pushMarkPrefix = ".nix-tether-push-";
+
+/** What a collection that goes on has left there. */
+export const collectionLockName = ".nix-tether-gc";
+
 /** Names that begin so are unfinished; nothing reads them, and what is old of them may be removed. */
 const temporaryPrefix = ".tmp-";
 
 /** The name of a file that is being written. */
 export function randomTemporaryName(): string {
   return `${temporaryPrefix}${randomBytes(8).toString("hex")}`;
+}
+
+/** That of a file whose name tells its content, so that whoever writes it next can go on with it. */
+export function resumableTemporaryName(name: string): string {
+  return `${temporaryPrefix}${name}`;
 }
 
 export function isTemporaryName(name: string): boolean {

@@ -15,8 +15,9 @@ import {
 } from "node:fs/promises";
 import path from "node:path";
 import { TetherError, messageOf } from "../util/errors.js";
-import { randomTemporaryName } from "./cache-names.js";
 import type { CacheFolder, Content, FolderEntry, PutOptions } from "./cache-folder.js";
+import { randomTemporaryName } from "./cache-names.js";
+import { folderError } from "./failures.js";
 
 const full = new Set(["ENOSPC", "EDQUOT"]);
 const forbidden = new Set(["EACCES", "EPERM", "EROFS"]);
@@ -152,17 +153,5 @@ function failure(what: string, error: unknown): unknown {
   if (error instanceof TetherError || (error as Error).name === "AbortError") return error;
   const message = `can not ${what}: ${messageOf(error)}`;
   const code = codeOf(error) ?? "";
-  if (full.has(code)) {
-    return new TetherError("cache-full", message, {
-      cause: error,
-      remedy: "Make room there (`nix-tether gc` removes what is old), and try again.",
-    });
-  }
-  if (forbidden.has(code)) {
-    return new TetherError("cache-forbidden", message, {
-      cause: error,
-      remedy: "Give yourself the right to write there, or push as who has it.",
-    });
-  }
-  return new TetherError("cache-failed", message, { cause: error });
+  return folderError(full.has(code) ? "full" : forbidden.has(code) ? "forbidden" : "failed", message, error);
 }

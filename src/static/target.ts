@@ -2,18 +2,14 @@
 
 import path from "node:path";
 import type { Config, StaticConfig } from "../config/schema.js";
-import type { LinkConfig } from "../link/ssh-config.js";
+import type { HostConfig } from "../link/ssh-config.js";
 import { TetherError } from "../util/errors.js";
 import { nearest } from "../util/suggest.js";
 
 /** Where a static cache lies. `folder` is an absolute path there. */
 export type Place =
   | { readonly kind: "local"; readonly folder: string }
-  | {
-      readonly kind: "sftp";
-      readonly folder: string;
-      readonly link: Omit<LinkConfig, "transport" | "remoteSocket">;
-    };
+  | { readonly kind: "sftp"; readonly folder: string; readonly link: HostConfig };
 
 /** A static cache, and how it is filled and kept. */
 export interface StaticTarget {
@@ -51,7 +47,6 @@ function fromConfig(name: string, config: StaticConfig): StaticTarget {
   if (host === undefined) return { name, place: { kind: "local", folder }, signingKey, compression };
   const { user, port } = config;
   const link = {
-    cache: name,
     host,
     ...(user === undefined ? {} : { user }),
     ...(port === undefined ? {} : { port }),
@@ -74,7 +69,6 @@ function placeOf(word: string, cwd: string): Place | null {
   const folder = decodeURIComponent(pathname);
   if (folder === "" || folder === "/") throw wrong("it names no folder");
   const link = {
-    cache: word,
     host: hostname.replace(/^\[(.*)\]$/, "$1"),
     ...(username === "" ? {} : { user: decodeURIComponent(username) }),
     ...(port === "" ? {} : { port: Number(port) }),

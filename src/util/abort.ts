@@ -37,3 +37,19 @@ export function withDeadline<T>(promise: Promise<T>, ms: number, doing: string):
     );
   });
 }
+
+/** `promise`; once the signal is aborted it has `ms` milliseconds to settle, then this rejects with the signal's reason. */
+export function leaving<T>(promise: Promise<T>, signal: AbortSignal, ms: number): Promise<T> {
+  return new Promise((resolve, reject) => {
+    let timer: NodeJS.Timeout | null = null;
+    const onAbort = (): void => {
+      timer = setTimeout(() => reject(signal.reason as Error), ms);
+    };
+    if (signal.aborted) onAbort();
+    else signal.addEventListener("abort", onAbort, { once: true });
+    void promise.then(resolve, reject).finally(() => {
+      signal.removeEventListener("abort", onAbort);
+      if (timer !== null) clearTimeout(timer);
+    });
+  });
+}

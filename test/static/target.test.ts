@@ -22,7 +22,7 @@ test("a configured cache, there and here", () => {
     place: {
       kind: "sftp",
       folder: "/srv/cache",
-      link: { cache: "disk", host: "raspberrypi.local", user: "pi" },
+      link: { host: "raspberrypi.local", user: "pi" },
     },
     signingKey: "/k",
     compression: "xz",
@@ -36,7 +36,7 @@ test("a folder and a URL", () => {
   expect(resolve("sftp://me@nas.local:2222/srv/my%20cache").place).toEqual({
     kind: "sftp",
     folder: "/srv/my cache",
-    link: { cache: "sftp://me@nas.local:2222/srv/my%20cache", host: "nas.local", user: "me", port: 2222 },
+    link: { host: "nas.local", user: "me", port: 2222 },
   });
   expect(resolve("sftp://[fe80::1]/srv").place).toMatchObject({ link: { host: "fe80::1" } });
 });
