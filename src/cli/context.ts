@@ -1,5 +1,6 @@
 // What a command may touch of the world: its environment, its streams, the time, an interruption.
 
+import { constants } from "node:os";
 import { createInterface } from "node:readline";
 
 /** The parts of a writable stream that commands use. */
@@ -20,8 +21,20 @@ export interface CliContext {
   readonly ask?: ((question: string) => Promise<string | null>) | undefined;
   /** Milliseconds since the epoch. */
   now(): number;
-  /** Aborted when the user interrupts. Until the first call, an interruption just ends the process. */
+  /** Aborted by an `Interruption` when the user interrupts. Until the first call, that just ends the process. */
   interrupted(): AbortSignal;
+}
+
+/** Why a command was called off. */
+export class Interruption extends Error {
+  /** As shells have it: 128 and the signal's number. */
+  readonly exitCode: number;
+
+  constructor(name: "SIGINT" | "SIGTERM") {
+    super(`interrupted by ${name}`);
+    this.name = "AbortError";
+    this.exitCode = 128 + constants.signals[name];
+  }
 }
 
 /** The context of the running process. */
@@ -34,7 +47,8 @@ export function processContext(): CliContext {
     now: Date.now,
     interrupted: () => {
       const controller = new AbortController();
-      for (const name of ["SIGINT", "SIGTERM"] as const) process.once(name, () => controller.abort());
+      for (const name of ["SIGINT", "SIGTERM"] as const)
+        process.once(name, () => controller.abort(new Interruption(name)));
       return controller.signal;
     },
   };

@@ -14,6 +14,8 @@ export const exitCode = {
   noDaemon: 4,
   /** systemd does not start us again, and leaves the list to the other one. */
   alreadyRunning: 5,
+  buildsFailed: 6,
+  pushFailed: 7,
 } as const;
 
 /** What the manual says of each. */
@@ -23,7 +25,10 @@ export const exitMeanings: Record<keyof typeof exitCode, string> = {
   usage: "The command line or the configuration is wrong.",
   offline: "`status`: a cache that was asked about is not online.",
   noDaemon: "No daemon runs.",
-  alreadyRunning: "`run`: another daemon of yours runs already.",
+  alreadyRunning:
+    "`run`: another daemon of yours runs already. `farm run`: another run of this farm is under way.",
+  buildsFailed: "`farm`: some of the builds failed.",
+  pushFailed: "`farm`: everything was built, but could not be signed, pushed to a cache, or pushed by git.",
 };
 
 const codes: ReadonlyMap<string, number> = new Map([
@@ -34,6 +39,9 @@ const codes: ReadonlyMap<string, number> = new Map([
   ["unknown-cache", exitCode.usage],
   ["no-daemon", exitCode.noDaemon],
   ["already-running", exitCode.alreadyRunning],
+  ["unknown-farm", exitCode.usage],
+  ["signing-key-unusable", exitCode.usage],
+  ["farm-busy", exitCode.alreadyRunning],
 ]);
 
 /** Tells the user of a failure and returns the exit code it stands for. */

@@ -9,6 +9,7 @@ import { exitCode, fail } from "./exit.js";
 import { corrected } from "./mistyped.js";
 
 const queueActions = ["list", "retry", "drop"] as const;
+const farmActions = ["run", "list", "status"] as const;
 const statusFormats = ["waybar"] as const;
 const shells = ["bash", "zsh", "fish"] as const;
 
@@ -217,6 +218,22 @@ function program(
         const args = Array.isArray(rest) ? rest.map(String) : [];
         return ends(import("./build.js").then(({ build }) => build(context, { cache, args })));
       },
+    )
+    .command(
+      "farm <action> [farm]",
+      "Update a flake, build it, and push the results: run a farm now, list all, tell of their last runs",
+      (command) =>
+        command
+          .positional("action", { choices: farmActions, demandOption: true })
+          .positional("farm", { type: "string", describe: "Which of the configuration's farms" })
+          .option("json", { type: "boolean", describe: "The report as JSON" })
+          .option("config", { type: "string", requiresArg: true, describe: "Another configuration file" })
+          .epilogue(
+            "`run` and `status` exit with 0 when all is well, 6 when a build failed, 7 when everything was built and not everything " +
+              "pushed, 1 when it did not come to that; `run` with 5 while another run of the farm is under way.",
+          ),
+      ({ action, farm: name, json, config }) =>
+        ends(import("./farm.js").then(({ farm }) => farm(context, { action, farm: name, json, config }))),
     )
     .command(
       "hook-script",

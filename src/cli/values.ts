@@ -16,6 +16,7 @@ const known: ReadonlyMap<string, KnownValue> = new Map<string, KnownValue>([
   ["args", { kind: "file", shown: "arg" }],
   ["cache", { kind: "cache", shown: "cache" }],
   ["config", { kind: "file", shown: "file" }],
+  ["farm", { kind: "text", shown: "farm" }],
   ["fingerprint", { kind: "text", shown: "fingerprint" }],
   ["path", { kind: "file", shown: "path" }],
   ["paths", { kind: "file", shown: "path" }],

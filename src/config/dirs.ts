@@ -49,8 +49,7 @@ export function configPaths(env: NodeJS.ProcessEnv): ConfigPaths {
  */
 export function resolveDirs(env: NodeJS.ProcessEnv, options: { runUser?: string } = {}): Dirs {
   const runtimeDir = path.join(xdgRuntimeDir(env, options.runUser ?? "/run/user"), "nix-tether");
-  const stateHome = absolute(env["XDG_STATE_HOME"]) ?? path.join(home(env), ".local/state");
-  const stateDir = path.join(stateHome, "nix-tether");
+  const stateDir = stateFolder(env);
   return {
     ...configPaths(env),
     runtimeDir,
@@ -62,6 +61,12 @@ export function resolveDirs(env: NodeJS.ProcessEnv, options: { runUser?: string 
     controlSocket: path.join(runtimeDir, "control.sock"),
     cacheSocket: (name) => path.join(runtimeDir, `${name}.sock`),
   };
+}
+
+/** What is kept over restarts; needs no runtime folder and never throws. */
+export function stateFolder(env: NodeJS.ProcessEnv): string {
+  const stateHome = absolute(env["XDG_STATE_HOME"]) ?? path.join(home(env), ".local/state");
+  return path.join(stateHome, "nix-tether");
 }
 
 /** `$XDG_CONFIG_HOME` or its default. */

@@ -338,6 +338,7 @@ describe("the command line", () => {
       "enqueue",
       "queue",
       "build",
+      "farm",
       "hook",
       "completion",
       "demo",
