@@ -1,6 +1,7 @@
 // The documentation's commands, to the letter, by two people who have nothing yet: the README's five minutes, then uploads.
 
 import { afterAll, beforeAll, expect, it } from "vitest";
+import type { Result } from "../../src/doctor/check.js";
 import { eventually } from "../support/eventually.js";
 import { readPages, type CodeBlock } from "../support/markdown.js";
 import { Lab, type Host, type Outcome } from "./lab.js";
@@ -37,6 +38,14 @@ async function built(host: Host, name: string): Promise<string> {
   return (await shell(host, `nix-build --no-out-link -E '${expression(name)}'`)).stdout.trim();
 }
 
+/** What the doctor finds on the laptop that must be mended. */
+async function toMend(): Promise<string[]> {
+  const { checks } = JSON.parse((await shell("laptop", "nix-tether doctor --json || true")).stdout) as {
+    checks: Result[];
+  };
+  return checks.filter(({ mark }) => mark === "failure").map(({ id }) => id);
+}
+
 beforeAll(async () => {
   lab = await Lab.up({ nix: "2.8" });
   const bare = `printf 'sandbox = false\\nsubstituters =\\n' >/etc/nix/nix.conf
@@ -71,6 +80,8 @@ it("the README leads to a laptop that fetches from the Pi", async () => {
       await shell("laptop", `mkdir -p ~/.config/nix-tether; cat >${config} <<'TOML'\n${text}TOML`);
       // Nobody here can type a password, as ssh-copy-id wants it; the README has this for those who need not.
       await shell("laptop", `nix-tether trust pi --fingerprint ${hostKey.split(" ")[1]}`);
+      // What the steps are that are still to come.
+      expect(await toMend()).toEqual(["include", "urls", "keys", "signatures", "daemon"]);
     } else if (!text.includes("ssh-copy-id") && !text.includes("nix-tether status"))
       await shell("laptop", text);
   }
