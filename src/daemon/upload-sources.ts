@@ -5,7 +5,7 @@ import type { Logger } from "pino";
 import type { Config } from "../config/schema.js";
 import type { Dirs } from "../config/dirs.js";
 import { storeDir } from "../protocol/store-path.js";
-import type { NixTools } from "../uploads/nix-tools.js";
+import type { NixTools } from "../nix/nix-tools.js";
 import { createPublicCaches } from "../uploads/public-caches.js";
 import { createSieve, type Sieve } from "../uploads/sieve.js";
 import type { Spool } from "../uploads/spool.js";

@@ -11,7 +11,7 @@ import type { Conditions } from "../sources/conditions.js";
 import { bytesLeft } from "../uploads/copy-meter.js";
 import { isGone, type Entry } from "../uploads/entry.js";
 import { createGcRoots } from "../uploads/gc-roots.js";
-import { createNixTools } from "../uploads/nix-tools.js";
+import { createNixTools } from "../nix/nix-tools.js";
 import { createSizes, type Sizes } from "../uploads/sizes.js";
 import { openSpool, type Spool, type Which } from "../uploads/spool.js";
 import { createUploader, type Uploader } from "../uploads/uploader.js";

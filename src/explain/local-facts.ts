@@ -5,7 +5,7 @@ import { readdir } from "node:fs/promises";
 import path from "node:path";
 import { createHere } from "../doctor/here.js";
 import { storeDir } from "../protocol/store-path.js";
-import { createNixTools } from "../uploads/nix-tools.js";
+import { createNixTools } from "../nix/nix-tools.js";
 import type { LocalPath, NixFacts } from "./facts.js";
 import { lookAtOthers } from "./other-caches.js";
 import { keyName } from "./verdict.js";

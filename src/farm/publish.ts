@@ -1,8 +1,8 @@
 // Signing, pushing to the caches, and then git: who pulls the new lock is to find what it leads to.
 
-import type { NixTools } from "../uploads/nix-tools.js";
-import { toSign } from "../uploads/path-infos.js";
-import type { SigningKey } from "../uploads/signing-key.js";
+import type { NixTools } from "../nix/nix-tools.js";
+import { toSign } from "../nix/path-infos.js";
+import type { SigningKey } from "../nix/signing-key.js";
 import { TetherError, messageOf } from "../util/errors.js";
 import { gitWords, type Git } from "./git.js";
 import type { FarmReport, GitResult, PushResult } from "./report.js";

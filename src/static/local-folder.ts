@@ -1,6 +1,6 @@
 // A static cache in a folder of this machine.
 
-import { createReadStream, type Dirent } from "node:fs";
+import { createReadStream } from "node:fs";
 import {
   mkdir,
   open,
@@ -15,9 +15,13 @@ import {
 } from "node:fs/promises";
 import path from "node:path";
 import { TetherError, messageOf } from "../util/errors.js";
+import { inPieces } from "../util/in-pieces.js";
 import type { CacheFolder, Content, FolderEntry, PutOptions } from "./cache-folder.js";
 import { randomTemporaryName } from "./cache-names.js";
 import { folderError } from "./failures.js";
+
+/** Of a large folder not everything is looked at at once. */
+const mostLooks = 256;
 
 const full = new Set(["ENOSPC", "EDQUOT"]);
 const forbidden = new Set(["EACCES", "EPERM", "EROFS"]);
@@ -52,7 +56,7 @@ export function createLocalFolder(folder: string): CacheFolder {
     list: async (name, signal) => {
       const entries = await attempt(`list ${at(name)}`, () => readdir(at(name), { withFileTypes: true }));
       const found: FolderEntry[] = [];
-      for (const piece of inPieces(entries ?? [])) {
+      for (const piece of inPieces(entries ?? [], mostLooks)) {
         signal.throwIfAborted();
         const facts = await Promise.all(
           piece.map((one) => attempt(`look at ${one.name}`, () => entryOf(path.join(name, one.name)))),
@@ -117,12 +121,6 @@ export function createLocalFolder(folder: string): CacheFolder {
     },
     close: () => undefined,
   };
-}
-
-/** Of a large folder not everything is looked at at once. */
-function* inPieces(entries: readonly Dirent[]): Generator<readonly Dirent[]> {
-  const most = 256;
-  for (let at = 0; at < entries.length; at += most) yield entries.slice(at, at + most);
 }
 
 /** A file that others may read, as what serves the cache must. */

@@ -62,10 +62,3 @@ export function forgive(entries: readonly Entry[], target: string): Map<string, 
     }),
   );
 }
-
-/** Paths in pieces that fit onto a command line beside the environment: Linux allows some 2 MiB for both. */
-export function inPieces(paths: readonly string[], most = 1_000): string[][] {
-  const pieces: string[][] = [];
-  for (let start = 0; start < paths.length; start += most) pieces.push(paths.slice(start, start + most));
-  return pieces;
-}

@@ -2,10 +2,10 @@
 // copied, and then the target is asked what has arrived, for that alone counts.
 
 import { copyFailure, type CopyFailure } from "./copy-failure.js";
-import { nixCopy, type CopyOptions } from "./nix-copy.js";
-import type { NixTools } from "./nix-tools.js";
-import { closureWithin, toSign, type LocalInfos } from "./path-infos.js";
-import type { SigningKey } from "./signing-key.js";
+import { nixCopy, type CopyOptions } from "../nix/nix-copy.js";
+import type { NixTools } from "../nix/nix-tools.js";
+import { closureWithin, toSign, type LocalInfos } from "../nix/path-infos.js";
+import type { SigningKey } from "../nix/signing-key.js";
 import { makeStage } from "./stage.js";
 
 /** A machine that fetches nothing for so long has no network: it is not asked again, in milliseconds. */

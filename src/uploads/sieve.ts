@@ -4,7 +4,7 @@
 import type { Logger } from "pino";
 import { parseStorePath } from "../protocol/store-path.js";
 import { matchesGlob } from "./glob.js";
-import type { LocalInfos } from "./path-infos.js";
+import type { LocalInfos } from "../nix/path-infos.js";
 
 /** Resolves to those that are not to be uploaded. Never rejects. */
 export type Sieve = (paths: readonly string[]) => Promise<ReadonlySet<string>>;

@@ -1,7 +1,7 @@
 // How large the paths are that wait, for people: asked for when somebody looks, and remembered.
 
 import { createSerial } from "../util/serial.js";
-import type { NixTools } from "./nix-tools.js";
+import type { NixTools } from "../nix/nix-tools.js";
 
 export interface Sizes {
   /** Of a path's NAR, in bytes; null where that is not known. */

@@ -4,7 +4,7 @@
 import { mkdir, rm, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { baseNameOf, parseStorePath } from "../protocol/store-path.js";
-import type { LocalInfos } from "./path-infos.js";
+import type { LocalInfos } from "../nix/path-infos.js";
 
 export interface Stage {
   /** To copy into: with the key that signs. */

@@ -5,7 +5,7 @@ import { stat } from "node:fs/promises";
 import type { Logger } from "pino";
 import { TetherError, messageOf } from "../util/errors.js";
 import type { Addition } from "./entry.js";
-import type { LocalInfos } from "./path-infos.js";
+import type { LocalInfos } from "../nix/path-infos.js";
 import { changedSince, lockedPath } from "./store-listing.js";
 import { watchFolder } from "./watch-folder.js";
 import { readMark, writeMark } from "./watch-mark.js";

@@ -1,7 +1,7 @@
 // What a person is told where a target trusts neither the login nor a signature: once for the target, not for each path.
 
 import type { Entry } from "./entry.js";
-import type { SigningKey } from "./signing-key.js";
+import type { SigningKey } from "../nix/signing-key.js";
 
 /** Null where nothing was refused for want of a signature. */
 export function unsignedText(name: string, entries: readonly Entry[], key: SigningKey | null): string | null {

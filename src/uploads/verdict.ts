@@ -1,7 +1,7 @@
 // What follows from a batch that failed: pure.
 
 import type { CopyFailure } from "./copy-failure.js";
-import { refusedAlike } from "./path-infos.js";
+import { refusedAlike } from "../nix/path-infos.js";
 import type { Sent } from "./send.js";
 
 export interface Verdict {

@@ -6,7 +6,7 @@ import { readdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { createGcRoots } from "../../src/uploads/gc-roots.js";
-import { createNixTools } from "../../src/uploads/nix-tools.js";
+import { createNixTools } from "../../src/nix/nix-tools.js";
 import { openSpool, type Spool } from "../../src/uploads/spool.js";
 import { watchStore } from "../../src/uploads/store-watch.js";
 import { makePrivateNix, nixSuites, type NixVersion, type PrivateNix } from "../support/private-nix.js";

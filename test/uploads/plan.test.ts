@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { fold, withFailure, type Entry } from "../../src/uploads/entry.js";
-import { backoffMs, dueAt, forgive, inPieces, nextBatch, nextDue } from "../../src/uploads/plan.js";
+import { backoffMs, dueAt, forgive, nextBatch, nextDue } from "../../src/uploads/plan.js";
 import { storePath } from "../support/store-paths.js";
 
 const now = 1_000_000_000;
@@ -53,9 +53,4 @@ describe("what failed waits", () => {
     expect(dueAt(entry("late", now + 300_000), moment)).toBe(now + 300_000);
     expect(dueAt(entry("late", now + 300_001), moment)).toBe(0);
   });
-});
-
-test("many paths are given to a program in pieces", () => {
-  expect(inPieces(["a", "b", "c"], 2)).toEqual([["a", "b"], ["c"]]);
-  expect(inPieces([])).toEqual([]);
 });

@@ -4,8 +4,8 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { beforeEach, expect, test, vi } from "vitest";
-import type { NixTools } from "../../src/uploads/nix-tools.js";
-import type { LocalInfo } from "../../src/uploads/path-infos.js";
+import type { NixTools } from "../../src/nix/nix-tools.js";
+import type { LocalInfo } from "../../src/nix/path-infos.js";
 import { send, type Way } from "../../src/uploads/send.js";
 import { storePath } from "../support/store-paths.js";
 import { temporaryFolder } from "../support/temp-folder.js";

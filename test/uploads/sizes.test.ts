@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import type { LocalInfo } from "../../src/uploads/path-infos.js";
+import type { LocalInfo } from "../../src/nix/path-infos.js";
 import { createSizes } from "../../src/uploads/sizes.js";
 
 /** Sizes as a Nix knows them that has these paths, and what it was asked for. */

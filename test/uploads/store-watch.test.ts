@@ -4,7 +4,7 @@ import { mkdirSync, readFileSync, rmSync, unlinkSync, writeFileSync } from "node
 import path from "node:path";
 import { beforeEach, expect, onTestFinished, test } from "vitest";
 import type { Addition } from "../../src/uploads/entry.js";
-import type { LocalInfo } from "../../src/uploads/path-infos.js";
+import type { LocalInfo } from "../../src/nix/path-infos.js";
 import { watchStore } from "../../src/uploads/store-watch.js";
 import type { TetherError } from "../../src/util/errors.js";
 import { eventually } from "../support/eventually.js";

@@ -1,6 +1,6 @@
 import { expect, onTestFinished, test } from "vitest";
 import { fold, withRetry, type Entry } from "../../src/uploads/entry.js";
-import type { NixTools } from "../../src/uploads/nix-tools.js";
+import type { NixTools } from "../../src/nix/nix-tools.js";
 import type { Spool } from "../../src/uploads/spool.js";
 import { createUploader, type Uploader } from "../../src/uploads/uploader.js";
 import { silentLog } from "../support/silent-log.js";

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import type { LocalInfo } from "../../src/uploads/path-infos.js";
+import type { LocalInfo } from "../../src/nix/path-infos.js";
 import { verdict } from "../../src/uploads/verdict.js";
 import { storePath } from "../support/store-paths.js";
 

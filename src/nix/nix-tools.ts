@@ -1,9 +1,9 @@
-// The local Nix's programs, as uploads need them: what a path needs, what is known of it, signing.
+// The local Nix's programs, as it takes them to send paths elsewhere: what a path needs, what is known of it, signing.
 
 import { TetherError, messageOf } from "../util/errors.js";
+import { inPieces } from "../util/in-pieces.js";
 import { runTool, type ToolResult } from "../util/run-tool.js";
 import { parsePathInfos, type LocalInfo, type LocalInfos } from "./path-infos.js";
-import { inPieces } from "./plan.js";
 
 export interface NixTools {
   /**
@@ -25,6 +25,9 @@ export interface NixTools {
 /** How long one program may take, in milliseconds: it may have to wait for a garbage collector. */
 const deadlineMs = 60_000;
 
+/** On a command line, beside the environment: Linux allows some 2 MiB for both. */
+const mostPaths = 1_000;
+
 /** Some 500,000 paths; far more than any closure has. */
 const maxBytes = 64 * 1024 * 1024;
 
@@ -33,6 +36,12 @@ export const nixCommand = ["--extra-experimental-features", "nix-command"];
 
 /** What is gone must not be fetched, only to be sent. */
 export const noSubstitutes = ["--option", "substitute", "false"];
+
+export function nixMissing(file: string): TetherError {
+  return new TetherError("nix-missing", `${file} is not on the PATH, so no paths can be sent`, {
+    remedy: "Start this program with a PATH that has Nix's programs.",
+  });
+}
 
 export function createNixTools(env: NodeJS.ProcessEnv): NixTools {
   const plain = { ...env, LC_ALL: "C" };
@@ -43,9 +52,7 @@ export function createNixTools(env: NodeJS.ProcessEnv): NixTools {
   ): Promise<ToolResult> => {
     const result = await runTool(file, args, { env: plain, ms: deadlineMs, signal, maxBytes });
     if (result !== null) return result;
-    throw new TetherError("nix-missing", `${file} is not on the PATH, so nothing can be uploaded`, {
-      remedy: "Start the daemon with a PATH that has Nix's programs.",
-    });
+    throw nixMissing(file);
   };
   const succeed = (what: string, { code, stdout, stderr }: ToolResult): string => {
     if (code === 0) return stdout;
@@ -83,12 +90,12 @@ export function createNixTools(env: NodeJS.ProcessEnv): NixTools {
     },
     infos: async (paths, signal) => {
       const infos = new Map<string, LocalInfo>();
-      for (const piece of inPieces(paths))
+      for (const piece of inPieces(paths, mostPaths))
         for (const [path, info] of await pathInfo(piece, signal)) infos.set(path, info);
       return infos;
     },
     sign: async (keyFile, paths, signal) => {
-      for (const piece of inPieces(paths)) {
+      for (const piece of inPieces(paths, mostPaths)) {
         const args = [...nixCommand, "store", "sign", "--key-file", keyFile, ...piece];
         const result = await run("nix", args, signal);
         if (result.code !== 0 && result.stderr.includes("not privileged")) return false;

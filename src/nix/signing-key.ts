@@ -1,4 +1,4 @@
-// The secret key file that uploads are signed with: whose it is, and what the other side must know of it.
+// The secret key file that what is sent is signed with: whose it is, and what the other side must know of it.
 
 import { realpath } from "node:fs/promises";
 import { readBounded } from "../util/durable-file.js";
@@ -17,7 +17,7 @@ const shape = /^([^\s:]+):([A-Za-z0-9+/]{86}==)\s*$/;
 /** @throws TetherError `signing-key-unusable` */
 export async function readSigningKey(file: string): Promise<SigningKey> {
   const unusable = (why: string, cause?: unknown): TetherError =>
-    new TetherError("signing-key-unusable", `uploads can not be signed with ${file}: ${why}`, {
+    new TetherError("signing-key-unusable", `nothing can be signed with ${file}: ${why}`, {
       remedy: "Make one: nix key generate-secret --key-name NAME-1 > FILE",
       cause,
     });

@@ -5,7 +5,7 @@ import {
   refusedAlike,
   toSign,
   type LocalInfo,
-} from "../../src/uploads/path-infos.js";
+} from "../../src/nix/path-infos.js";
 import { storePath } from "../support/store-paths.js";
 
 const path = storePath("mine");

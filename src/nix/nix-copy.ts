@@ -2,8 +2,7 @@
 
 import { spawn } from "node:child_process";
 import { isStorePath } from "../protocol/store-path.js";
-import { TetherError } from "../util/errors.js";
-import { nixCommand, noSubstitutes } from "./nix-tools.js";
+import { nixCommand, nixMissing, noSubstitutes } from "./nix-tools.js";
 
 export interface CopyOptions {
   /** Store URLs; by default from the local store. */
@@ -12,6 +11,8 @@ export interface CopyOptions {
   readonly paths: readonly string[];
   /** That these are derivations, to be copied themselves and not what they build. */
   readonly derivations?: boolean;
+  /** By default what they refer to goes with them, as far as it is missing there. */
+  readonly recursive?: boolean;
   readonly env: NodeJS.ProcessEnv;
   readonly signal: AbortSignal;
   /** Told of each path when it begins to be copied. */
@@ -34,7 +35,7 @@ const leaveMs = 3_000;
  * after its end.
  */
 export async function nixCopy(options: CopyOptions): Promise<CopyResult> {
-  const { from, to, paths, derivations = false, env, signal, onPath } = options;
+  const { from, to, paths, derivations = false, recursive = true, env, signal, onPath } = options;
   signal.throwIfAborted();
   const args = [
     ...nixCommand,
@@ -45,6 +46,7 @@ export async function nixCopy(options: CopyOptions): Promise<CopyResult> {
     to,
     // A nix-daemon does as it is told here only by whom it trusts, who need no signatures; others it asks for them.
     "--no-check-sigs",
+    ...(recursive ? [] : ["--no-recursive"]),
     ...(derivations ? ["--derivation"] : []),
     ...paths,
   ];
@@ -81,9 +83,7 @@ export async function nixCopy(options: CopyOptions): Promise<CopyResult> {
     return { ok: code === 0, stderr };
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
-    throw new TetherError("nix-missing", "nix is not on the PATH, so nothing can be uploaded", {
-      remedy: "Start the daemon with a PATH that has Nix's programs.",
-    });
+    throw nixMissing("nix");
   } finally {
     signal.removeEventListener("abort", onAbort);
     if (killer !== null) clearTimeout(killer);
