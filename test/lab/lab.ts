@@ -4,10 +4,10 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import type { Readable } from "node:stream";
-import { fileURLToPath } from "node:url";
 import { delay, withDeadline } from "../../src/util/abort.js";
+import { repositoryFile } from "../support/repository.js";
 
-const script = fileURLToPath(new URL("lab.sh", import.meta.url));
+const script = repositoryFile("test/lab/lab.sh");
 
 // Two test files may run side by side, each with a lab of its own. lab.sh reads this too.
 const worker = process.env["VITEST_POOL_ID"] ?? "1";

@@ -1,11 +1,13 @@
 // nix-tether as the laptop's user has it: its units, its configuration, what it says of itself, and its override file.
 
 import { readFileSync, readdirSync } from "node:fs";
+import { join } from "node:path";
 import { onTestFailed } from "vitest";
 import type { CacheStatus, StatusReport } from "../../src/control/messages.js";
+import { repositoryFile } from "../support/repository.js";
 import type { Lab } from "./lab.js";
 
-const units = new URL("../../systemd/", import.meta.url);
+const units = repositoryFile("systemd");
 const overrideFile = "$HOME/.config/nix/nix-tether.conf";
 
 /** The configuration that most tests use: the Pi by its multicast name. */
@@ -35,7 +37,7 @@ export class Tether {
   static async install(lab: Lab, config: string): Promise<Tether> {
     const tether = new Tether(lab);
     for (const unit of readdirSync(units).filter((name) => /\.(service|socket)$/.test(name))) {
-      const text = readFileSync(new URL(unit, units), "utf8");
+      const text = readFileSync(join(units, unit), "utf8");
       await lab.exec("laptop", `cat >/etc/systemd/user/${unit} <<'UNIT'\n${text}\nUNIT`);
     }
     await tether.#write(config);

@@ -9,6 +9,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Duplex } from "node:stream";
 import { setTimeout as sleep } from "node:timers/promises";
+import { encodeExported, exportEnd, inventPath } from "./nix-export.js";
 
 /** A file's content, a symlink, an executable, or a folder of these. */
 export type Tree =
@@ -45,9 +46,6 @@ export interface NixStore {
   /** Stops what was started and removes the folder. */
   dispose(): Promise<void>;
 }
-
-const NIX32 = "0123456789abcdfghijklmnpqrsvwxyz";
-const EXPORT_MAGIC = 0x4558494e;
 
 /** Makes an empty store. `conf` is appended to its nix.conf. */
 export async function makeStore(options: { conf?: string } = {}): Promise<NixStore> {
@@ -94,8 +92,10 @@ export async function makeStore(options: { conf?: string } = {}): Promise<NixSto
         return (await run("nix-store", "--add", source)).trim();
       }
       const nar = await executeRaw("nix-store", ["--dump", source], env, dir);
-      const storePath = `/nix/store/${inventHash(name, nar)}-${name}`;
-      await executeRaw("nix-store", ["--import"], env, dir, exportOf(storePath, nar, path));
+      const storePath = inventPath(name, nar);
+      const { references = [], deriver = null } = path;
+      const exported = encodeExported({ path: storePath, nar, references, deriver });
+      await executeRaw("nix-store", ["--import"], env, dir, Buffer.concat([exported, exportEnd]));
       return storePath;
     } finally {
       await rm(join(dir, `source-${serial}`), { recursive: true, force: true });
@@ -146,37 +146,6 @@ async function writeTree(path: string, tree: Tree): Promise<void> {
   }
   await mkdir(path);
   for (const [name, child] of Object.entries(tree.entries)) await writeTree(join(path, name), child);
-}
-
-/** 32 characters that look like a store path's hash and depend on the content. */
-function inventHash(name: string, nar: Buffer): string {
-  const digest = createHash("sha256").update(name).update(nar).digest();
-  return Array.from(digest, (byte) => NIX32[byte % 32]).join("");
-}
-
-/** One path in the format of `nix-store --export`. */
-function exportOf(storePath: string, nar: Buffer, path: PathOptions): Buffer {
-  const word = (n: number): Buffer => {
-    const buffer = Buffer.alloc(8);
-    buffer.writeBigUInt64LE(BigInt(n));
-    return buffer;
-  };
-  const string = (text: string): Buffer => {
-    const bytes = Buffer.from(text);
-    return Buffer.concat([word(bytes.length), bytes, Buffer.alloc((8 - (bytes.length % 8)) % 8)]);
-  };
-  const references = path.references ?? [];
-  return Buffer.concat([
-    word(1),
-    nar,
-    word(EXPORT_MAGIC),
-    string(storePath),
-    word(references.length),
-    ...references.map(string),
-    string(path.deriver ?? ""),
-    word(0),
-    word(0),
-  ]);
 }
 
 /** A child's stdin and stdout as one stream: ending it ends the child, and its exit ends the stream. */

@@ -20,7 +20,10 @@ export interface PrivateNix {
   run(script: string): Promise<{ stdout: string; stderr: string }>;
   /** Where a path of the inside is found from outside. */
   outside(path: string): string;
-  /** For a program outside that is to use the store inside: its `nix-store`, `nix`, and its state folder. */
+  /**
+   * For a program outside that is to use the store inside: its `nix-store`, `nix`, a `nix-daemon` that passes on to the one
+   * of `listen`, and its state folder.
+   */
   readonly env: NodeJS.ProcessEnv;
   /** The arguments of each `nix-store` that was started through `env`. */
   calls(): Promise<string[]>;
@@ -29,10 +32,11 @@ export interface PrivateNix {
   dispose(): Promise<void>;
 }
 
-/** `conf` is appended to nix.conf. Needs root. */
+/** `conf` is appended to nix.conf; `env` is for whatever runs inside. Needs root. */
 export async function makePrivateNix(
   version: NixVersion,
   conf: (dir: string) => string,
+  env: Readonly<Record<string, string>> = {},
 ): Promise<PrivateNix> {
   const dir = await mkdtemp(join(tmpdir(), "nix-tether-private-"));
   const at = (...names: string[]): string => join(dir, ...names);
@@ -52,7 +56,9 @@ export async function makePrivateNix(
     NIX_CONF_DIR: at("conf"),
     NIX_REMOTE: "local",
     LANG: "C.UTF-8",
+    ...env,
   };
+  const socket = at("daemon.sock");
   const assignments = Object.entries(inside).map(([name, value]) => `${name}='${value}'`);
   const enter = `exec nsenter -t ${pid} -m -- env -i ${assignments.join(" ")}`;
   const children = new Set<ChildProcess>();
@@ -60,6 +66,10 @@ export async function makePrivateNix(
   const count = `echo "$*" >>${at("calls")}\n`;
   await writeFile(at("bin", "nix-store"), `#!/bin/sh\n${count}${enter} nix-store "$@"\n`, { mode: 0o755 });
   await writeFile(at("bin", "nix"), `#!/bin/sh\n${enter} nix "$@"\n`, { mode: 0o755 });
+  const served = `NIX_REMOTE=daemon NIX_DAEMON_SOCKET_PATH=${socket}`;
+  await writeFile(at("bin", "nix-daemon"), `#!/bin/sh\n${enter} ${served} nix-daemon "$@"\n`, {
+    mode: 0o755,
+  });
 
   return {
     dir,
@@ -80,9 +90,8 @@ export async function makePrivateNix(
       return output;
     },
     listen: async () => {
-      const socket = at("daemon.sock");
-      const env = { ...inside, NIX_DAEMON_SOCKET_PATH: socket };
-      const child = spawn("nsenter", ["-t", pid, "-m", "--", "nix-daemon"], { env, stdio: "ignore" });
+      const own = { ...inside, NIX_DAEMON_SOCKET_PATH: socket };
+      const child = spawn("nsenter", ["-t", pid, "-m", "--", "nix-daemon"], { env: own, stdio: "ignore" });
       child.on("error", () => undefined);
       children.add(child);
       await untilConnectable(socket);

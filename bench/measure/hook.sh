@@ -3,10 +3,10 @@
 # while the build waits, though here that machine costs no network, and one that starts Node. Needs root (ours then
 # becomes a user, as under a nix-daemon), Nix, and touches nothing outside of a mount namespace.
 #
-# usage: bench/hook.sh [RUNS]    (default 50)
+# usage: hook.sh RUNS    Prints a line for each: the hook, and the microseconds that it took.
 set -euo pipefail
-runs=${1:-50}
-[ "$(id -u)" = 0 ] || { echo "bench/hook.sh: needs root" >&2; exit 1; }
+runs=${1:?how many}
+[ "$(id -u)" = 0 ] || { echo "hook.sh: needs root" >&2; exit 1; }
 if [ -z "${TETHER_BENCH:-}" ]; then
   TETHER_BENCH=$(mktemp -d)
   trap 'rm -rf "$TETHER_BENCH"' EXIT
@@ -15,7 +15,7 @@ if [ -z "${TETHER_BENCH:-}" ]; then
   exit
 fi
 
-repo=$(dirname "$(dirname "$(realpath "$0")")")
+repo=$(realpath "$(dirname "$0")/../..")
 dir=$TETHER_BENCH
 cd /
 mount -t tmpfs none /nix
@@ -63,14 +63,4 @@ for ((n = 0; n < runs; n++)); do
 done
 [ "$(find "$dir/spool/incoming" -type f | wc -l)" = "$runs" ] || { echo "not everything was queued" >&2; exit 1; }
 
-echo "$runs builds; milliseconds that each waited for its hook"
-printf '%-12s %8s %8s %8s %8s\n' hook least median 90% ratio
-ours=$(sort -n "$dir/nix-tether.times" | sed -n "$((runs / 2 + 1))p")
-for hook in $hooks; do
-  sort -n "$dir/$hook.times" | awk -v hook="$hook" -v runs="$runs" -v ours="$ours" '
-    { at[NR] = $1 / 1000 }
-    END {
-      median = at[int(runs / 2) + 1]
-      printf "%-12s %8.1f %8.1f %8.1f %8.2f\n", hook, at[1], median, at[int(runs * 0.9) + 1], median * 1000 / ours
-    }'
-done
+for hook in $hooks; do sed "s/^/$hook /" "$dir/$hook.times"; done
