@@ -70,7 +70,8 @@ async function bringUp(request: CheckoutRequest, branch: string, git: Git): Prom
   };
   const remote = `refs/remotes/origin/${branch}`;
   await mkdir(checkout, { recursive: true, mode: 0o700 });
-  for (const name of leftovers) await rm(path.join(checkout, ".git", name), { force: true });
+  for (const name of leftovers)
+    await rm(path.join(checkout, ".git", name), { force: true }).catch(() => undefined);
   await must("the checkout can not be made", "init", "--quiet", ".");
   await must("the checkout can not be made", "config", "remote.origin.url", repository);
   await must(
