@@ -6,7 +6,7 @@ import { nixCopy, type CopyOptions } from "../nix/nix-copy.js";
 import type { NixTools } from "../nix/nix-tools.js";
 import { closureWithin, toSign, type LocalInfos } from "../nix/path-infos.js";
 import type { SigningKey } from "../nix/signing-key.js";
-import { makeStage } from "./stage.js";
+import { makeStage } from "../nix/stage.js";
 
 /** A machine that fetches nothing for so long has no network: it is not asked again, in milliseconds. */
 const vainMs = 3_000;
@@ -137,7 +137,12 @@ async function copy(
   }
   const copying = { to, paths: wanted, env, signal, onPath };
   if (key === null || unsigned.length === 0 || way.signsInStore === true) return tryCopy(copying);
-  const stage = await makeStage(options.stage, key.file, infos);
+  const stage = await makeStage({
+    folder: options.stage,
+    keyFile: key.file,
+    compression: "none",
+    missing: infos,
+  });
   try {
     const failure = await tryCopy({ to: stage.to, paths: wanted, env, signal });
     if (failure !== null) return ofStage(failure, options.stage);

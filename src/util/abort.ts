@@ -1,5 +1,6 @@
 // Bounded waits: every await on the outside world has a deadline and can be called off.
 
+import { setMaxListeners } from "node:events";
 import { TetherError } from "./errors.js";
 
 /** Resolves after `ms` milliseconds, or rejects with the signal's reason when it is aborted first. */
@@ -40,6 +41,8 @@ export function withDeadline<T>(promise: Promise<T>, ms: number, doing: string):
 
 /** `promise`; once the signal is aborted it has `ms` milliseconds to settle, then this rejects with the signal's reason. */
 export function leaving<T>(promise: Promise<T>, signal: AbortSignal, ms: number): Promise<T> {
+  // Many may wait for one, and each leaves when it has ended.
+  setMaxListeners(0, signal);
   return new Promise((resolve, reject) => {
     let timer: NodeJS.Timeout | null = null;
     const onAbort = (): void => {

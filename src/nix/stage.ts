@@ -1,12 +1,26 @@
-// A binary cache in a folder, between the local store and the target: what is copied into it is signed on the way. For
-// those whom the local nix-daemon does not let sign in its store, as that of Nix 2.8 does with who is not trusted.
+// A binary cache in a folder of this machine, on the way from the local store to elsewhere: what is copied into it is
+// compressed and signed on the way, also by those whom the nix-daemon does not let sign in its store.
 
 import { mkdir, rm, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { baseNameOf, parseStorePath } from "../protocol/store-path.js";
-import type { LocalInfos } from "../nix/path-infos.js";
+import type { LocalInfos } from "./path-infos.js";
+
+export interface StageOptions {
+  /** Must be nobody else's; what is in it is removed. */
+  readonly folder: string;
+  /** The secret key file to sign with. */
+  readonly keyFile: string | null;
+  readonly compression: "none" | "xz" | "zstd";
+  /**
+   * All that will be copied into it. What these need beyond is elsewhere already, and Nix is only to believe that it is here
+   * too.
+   */
+  readonly missing: LocalInfos;
+}
 
 export interface Stage {
+  readonly folder: string;
   /** To copy into: with the key that signs. */
   readonly to: string;
   /** To copy from. */
@@ -14,11 +28,8 @@ export interface Stage {
   remove(): Promise<void>;
 }
 
-/**
- * Makes an empty one in `folder`, which must be nobody else's. It takes `missing` without what these need beyond:
- * that is at the target already, and Nix is only to believe that it is here too.
- */
-export async function makeStage(folder: string, keyFile: string, missing: LocalInfos): Promise<Stage> {
+/** Makes an empty one. */
+export async function makeStage({ folder, keyFile, compression, missing }: StageOptions): Promise<Stage> {
   const remove = (): Promise<void> => rm(folder, { recursive: true, force: true });
   await remove();
   await mkdir(folder, { recursive: true, mode: 0o700 });
@@ -30,8 +41,11 @@ export async function makeStage(folder: string, keyFile: string, missing: LocalI
     await writeFile(path.join(folder, name), stub(one));
   }
   const from = `file://${encodeURI(folder)}`;
-  const query = new URLSearchParams({ "secret-key": keyFile, compression: "none" }).toString();
-  return { from, to: `${from}?${query.replaceAll("+", "%20")}`, remove };
+  const query = new URLSearchParams({
+    ...(keyFile === null ? {} : { "secret-key": keyFile }),
+    compression,
+  }).toString();
+  return { folder, from, to: `${from}?${query.replaceAll("+", "%20")}`, remove };
 }
 
 /** A narinfo without a NAR. Nix reads no more of it than that it is there, and that nothing else is needed. */

@@ -1,0 +1,71 @@
+// What of a closure a static cache has already.
+
+import type { LocalInfos } from "../nix/path-infos.js";
+import { maxNarinfoBytes, parseNarinfo } from "../protocol/narinfo-file.js";
+import { parseStorePath } from "../protocol/store-path.js";
+import type { CacheFolder } from "./cache-folder.js";
+import { narFolder, narinfoName, narNameOf } from "./cache-names.js";
+
+export interface Present {
+  /** Those that need not be sent. */
+  readonly paths: ReadonlySet<string>;
+  /** The sizes of all NARs there, by their names (`nar/…`), in bytes. */
+  readonly nars: ReadonlyMap<string, number>;
+  /** The files of what is there that have been unchanged for a while. */
+  readonly old: readonly string[];
+}
+
+export interface PresentOptions {
+  /** What is not signed by that key counts as missing; null where any signatures will do. */
+  readonly keyName: string | null;
+  /** By the folder's clock, in milliseconds since the epoch. */
+  readonly now: number;
+  readonly signal: AbortSignal;
+}
+
+/** What is younger needs not be touched: collections count in days. In milliseconds. */
+const youngMs = 60 * 60_000;
+
+/** A narinfo counts where it can be used, and its NAR is there with its size. */
+export async function findPresent(
+  folder: CacheFolder,
+  infos: LocalInfos,
+  { keyName, now, signal }: PresentOptions,
+): Promise<Present> {
+  // First the narinfos: a NAR is there before its narinfo is.
+  const narinfos = new Map((await folder.list("", signal)).map((entry) => [entry.name, entry]));
+  const narEntries = await folder.list(narFolder, signal);
+  const nars = new Map(narEntries.map((entry) => [`${narFolder}/${entry.name}`, entry]));
+  const paths = new Set<string>();
+  const old: string[] = [];
+  const look = async (path: string): Promise<void> => {
+    const name = narinfoName(parseStorePath(path)?.hashPart ?? "");
+    const entry = narinfos.get(name);
+    if (entry === undefined || entry.size > maxNarinfoBytes) return;
+    const nar = narOf(await folder.read(name, maxNarinfoBytes, signal), path, keyName);
+    const narEntry = nars.get(nar?.name ?? "");
+    if (nar === null || narEntry === undefined || narEntry.size !== (nar.size ?? narEntry.size)) return;
+    paths.add(path);
+    for (const file of [{ ...narEntry, name: nar.name }, entry])
+      if (Math.abs(now - file.modifiedAt) > youngMs) old.push(file.name);
+  };
+  await Promise.all([...infos.keys()].map(look));
+  return { paths, nars: new Map([...nars].map(([name, { size }]) => [name, size])), old };
+}
+
+/** Null where the narinfo of `path` is of no use. */
+function narOf(
+  bytes: Buffer | null,
+  path: string,
+  keyName: string | null,
+): { name: string; size: number | null } | null {
+  if (bytes === null) return null;
+  try {
+    const { info, url, fileSize } = parseNarinfo(bytes.toString());
+    const isSigned = keyName === null || info.signatures.some((one) => one.startsWith(`${keyName}:`));
+    const name = narNameOf(url);
+    return info.path === path && isSigned && name !== null ? { name, size: fileSize } : null;
+  } catch {
+    return null;
+  }
+}

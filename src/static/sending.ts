@@ -1,0 +1,82 @@
+// Sends what is staged: NARs in any order and several at once, a narinfo only when its own NAR and the narinfos of all that it
+// refers to are there. So the cache is complete at every moment.
+
+import { rm } from "node:fs/promises";
+import path from "node:path";
+import { maxNarinfoBytes, parseNarinfo } from "../protocol/narinfo-file.js";
+import { parseStorePath } from "../protocol/store-path.js";
+import { readBounded } from "../util/durable-file.js";
+import { TetherError, messageOf } from "../util/errors.js";
+import { createLimit } from "../util/limit.js";
+import type { CacheFolder } from "./cache-folder.js";
+import { narinfoName, narNameOf } from "./cache-names.js";
+
+export interface SendingOptions {
+  readonly folder: CacheFolder;
+  /** The stage's folder. */
+  readonly stage: string;
+  /** The sizes of the NARs that are there already, by their names. */
+  readonly nars: ReadonlyMap<string, number>;
+  readonly signal: AbortSignal;
+  /** Called before each narinfo; throws where it must not be written any more. */
+  readonly check: () => void;
+  /** So much of the path's NAR has arrived, as a part of the whole, and so many bytes were sent for it. */
+  readonly onPart: (path: string, part: number, bytes: number) => void;
+}
+
+/** NARs at once. */
+const atOnce = 24;
+
+/** Resolves when the path is in the cache; all that it refers to, and that is not there, must have been sent before. */
+export type Send = (path: string, references: readonly string[]) => Promise<void>;
+
+export function createSending(options: SendingOptions): Send {
+  const { folder, stage, signal, check, onPart } = options;
+  const arrived = new Map<string, Promise<void>>();
+  const sent = new Map<string, Promise<void>>();
+  const limit = createLimit(atOnce);
+
+  const sendNar = async (name: string, onBytes: (bytes: number) => void): Promise<void> => {
+    const file = path.join(stage, name);
+    await limit(() => folder.put(name, { file }, { signal, contentNamed: true, onBytes }));
+  };
+  const sendPath = async (storePath: string, references: readonly string[]): Promise<void> => {
+    const name = narinfoName(parseStorePath(storePath)?.hashPart ?? "");
+    const { text, nar, size } = await readStaged(path.join(stage, name));
+    let bytes = 0;
+    const onBytes = (more: number): void => {
+      bytes += more;
+      onPart(storePath, size === 0 ? 1 : bytes / size, more);
+    };
+    // Two paths with the same content have one NAR.
+    const there = options.nars.get(nar) === size;
+    const sending = sent.get(nar) ?? (there ? Promise.resolve() : sendNar(nar, onBytes));
+    sent.set(nar, sending);
+    await sending;
+    onPart(storePath, 1, 0);
+    await rm(path.join(stage, nar), { force: true });
+    await Promise.all(references.map((one) => arrived.get(one)));
+    signal.throwIfAborted();
+    check();
+    await folder.put(name, text, { signal });
+  };
+  return (storePath, references) => {
+    const arriving = sendPath(storePath, references);
+    arrived.set(storePath, arriving);
+    return arriving;
+  };
+}
+
+async function readStaged(file: string): Promise<{ text: Buffer; nar: string; size: number }> {
+  const failed = (why: string, cause?: unknown): TetherError =>
+    new TetherError("stage-failed", `what nix copy has made in ${file} can not be used: ${why}`, { cause });
+  try {
+    const text = Buffer.from(await readBounded(file, maxNarinfoBytes));
+    const { url, fileSize } = parseNarinfo(text.toString());
+    const nar = narNameOf(url);
+    if (nar === null || fileSize === null) throw new Error("it names no NAR of a known size");
+    return { text, nar, size: fileSize };
+  } catch (error) {
+    throw failed(messageOf(error), error);
+  }
+}
