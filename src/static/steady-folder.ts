@@ -30,7 +30,7 @@ const passing = new Set([
   "timeout",
 ]);
 
-const firstPauseMs = 250;
+const firstPauseMs = 100;
 const longestPauseMs = 10_000;
 
 /** Rejects as `open` does where the first link does not come about. */

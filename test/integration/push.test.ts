@@ -209,10 +209,10 @@ describe("over a link that is cut", () => {
 
   test("one that does not return ends it in time; another push sends only the rest", async () => {
     await begin();
-    const paths = await makeChain(40, 100_000);
+    const paths = await makeChain(15, 200_000);
     proxy.slow(5_000_000);
     const onProgress: PushRequest["onProgress"] = ({ paths: { arrived } }) => {
-      if (arrived >= 10) proxy.cut({ refuse: true });
+      if (arrived >= 5) proxy.cut({ refuse: true });
     };
     const deps = { patienceMs: 500 };
     await expect(push(target, paths, { request: { onProgress }, deps })).rejects.toMatchObject({
@@ -220,12 +220,12 @@ describe("over a link that is cut", () => {
     });
     const { paths: there, problems } = validityOf(folder);
     expect(problems).toEqual([]);
-    expect(there.length).toBeGreaterThanOrEqual(10);
+    expect(there.length).toBeGreaterThanOrEqual(5);
     proxy.allow();
     proxy.slow(Infinity);
     const second = await push(target, paths);
-    expect(second).toMatchObject({ alreadyThere: there.length, paths: 40 - there.length });
-    expect(validityOf(folder).paths).toHaveLength(40);
+    expect(second).toMatchObject({ alreadyThere: there.length, paths: 15 - there.length });
+    expect(validityOf(folder).paths).toHaveLength(15);
     await proxy.close();
   });
 });
