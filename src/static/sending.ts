@@ -55,7 +55,7 @@ export function createSending(options: SendingOptions): Send {
     await sending;
     onPart(storePath, 1, 0);
     await rm(path.join(stage, nar), { force: true });
-    await Promise.all(references.map((one) => arrived.get(one)));
+    await Promise.all(references.map(async (one) => arrived.get(one)));
     signal.throwIfAborted();
     check();
     await folder.put(name, text, { signal });

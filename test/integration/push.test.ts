@@ -188,7 +188,6 @@ describe("over a link that is cut", () => {
   test("twenty times: the cache is whole at every moment, and in the end complete", async () => {
     await begin();
     const paths = [...(await makeChain(20, 200_000)), await store.addFile("large", randomBytes(12_000_000))];
-    proxy.slow(60_000_000);
     const problems: string[] = [];
     let next = 0;
     const onProgress: PushRequest["onProgress"] = ({ bytes, waits }) => {
