@@ -57,6 +57,7 @@ async function findFar(env: NodeJS.ProcessEnv, cache: string): Promise<Far | str
     const found = caches[cache];
     if (found === undefined) throw unknownCache(cache, Object.keys(caches));
     if (found.state !== "online") return `${cache} is ${found.state}`;
+    if (found.socket === null) return `${cache} is no machine with Nix, but a web server`;
     return { socket: found.socket, gateway: new URL("/", found.url).href };
   } catch (error) {
     if (error instanceof TetherError && error.code === "unknown-cache") throw error;

@@ -35,6 +35,9 @@ const mostQuestions = 3;
 export async function trust(context: CliContext, args: TrustArguments): Promise<number> {
   const expected = args.fingerprint === undefined ? null : wantedFingerprint(args.fingerprint);
   const config = await loadCache(context, args);
+  if (config.type !== "ssh") {
+    throw new TetherError("usage", `${args.cache} is of type "${config.type}", and has no host key`);
+  }
   return withMachines({ name: args.cache, config, env: context.env }, async (machines, signal) => {
     const { machine, known, offers } = await firstToConfirm(machines, signal);
     const name = printable(machine.config.host);

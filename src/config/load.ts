@@ -6,7 +6,7 @@ import os from "node:os";
 import path from "node:path";
 import { parse, TomlError } from "smol-toml";
 import { TetherError, messageOf } from "../util/errors.js";
-import { nearest } from "../util/suggest.js";
+import { cacheProblem } from "./check-caches.js";
 import { farmProblem } from "./check-farms.js";
 import { problemsText } from "./problems.js";
 import { configSchema, type CacheConfig, type Config } from "./schema.js";
@@ -55,7 +55,9 @@ export function configWarnings(config: Config): string[] {
   const key = config.uploads["signing-key"];
   return [
     ...caches
-      .filter(([, cache]) => cache.instance !== undefined && cache.service === undefined)
+      .filter(
+        ([, cache]) => cache.type === "ssh" && cache.instance !== undefined && cache.service === undefined,
+      )
       .map(([name]) => `caches.${name}.instance has no effect without caches.${name}.service`),
     ...(key !== undefined && isReadByOthers(key)
       ? [`uploads.signing-key: others can read ${key}, and so sign in your name: chmod go= ${key}`]
@@ -128,13 +130,8 @@ function unreadable(file: string, why: string, cause?: unknown): TetherError {
 
 /** What the schema can not know: which caches there are, and which files. */
 async function checkUploads(file: string, { caches, uploads }: Config): Promise<void> {
-  const names = Object.keys(caches);
-  const wrong = uploads.to.find((name) => !names.includes(name));
-  if (wrong !== undefined) {
-    const meant = nearest(wrong, names);
-    const hint = meant === undefined ? `there are: ${names.join(", ") || "none"}` : `did you mean ${meant}?`;
-    throw invalid(file, `uploads.to: no cache is named ${JSON.stringify(wrong)}; ${hint}`);
-  }
+  const wrong = cacheProblem(caches, uploads.to);
+  if (wrong !== null) throw invalid(file, wrong);
   const key = uploads["signing-key"];
   if (key === undefined) return;
   const problem = await stat(key).then(
@@ -155,6 +152,10 @@ function expandKey<T extends { "signing-key"?: string | undefined }>(
 function expandHome(cache: CacheConfig, expand: (value: string) => string): CacheConfig {
   const expandAll = (value: string | string[]): string | string[] =>
     typeof value === "string" ? expand(value) : value.map(expand);
+  if (cache.type === "http") {
+    const netrc = cache["netrc-file"];
+    return netrc === undefined ? cache : { ...cache, "netrc-file": expand(netrc) };
+  }
   const { "identity-file": identity, "identity-agent": agent, "known-hosts": known } = cache;
   return {
     ...cache,

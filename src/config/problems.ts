@@ -5,7 +5,7 @@ import { parse } from "smol-toml";
 import type { z } from "zod";
 import { printable } from "../util/printable.js";
 import { nearest } from "../util/suggest.js";
-import { namesAt } from "./keys.js";
+import { kindsWith, namesAt, valueAt } from "./keys.js";
 
 type Path = readonly PropertyKey[];
 
@@ -45,8 +45,11 @@ function problems(issue: z.core.$ZodIssue, document: unknown): Problem[] {
 }
 
 function unknownKey(path: Path, key: string, document: unknown): Problem {
-  const known = namesAt(path.slice(0, -1));
+  const table = path.slice(0, -1);
+  const known = namesAt(table, document);
+  const kinds = kindsWith(table, key);
   const value = valueAt(document, path);
+  if (kinds.length > 0) return { path, text: `only for a cache with type = ${JSON.stringify(kinds[0])}` };
   const meant = nearest(key, known);
   if (meant !== undefined) return { path, text: `unknown key, did you mean ${JSON.stringify(meant)}?` };
   if (path.length === 1 && isTable(value) && Object.hasOwn(value, "host")) {
@@ -62,7 +65,7 @@ function wantsTable(issue: z.core.$ZodIssue): boolean {
 /** As it would be written in TOML, and shortened. */
 function inWords(value: unknown): string {
   if (typeof value === "string") {
-    const text = printable(value);
+    const text = printable(withoutPassword(value));
     return JSON.stringify(text.length > 60 ? `${text.slice(0, 60)}…` : text);
   }
   if (Array.isArray(value)) return "a list";
@@ -97,13 +100,9 @@ function tryParse(text: string): unknown {
   }
 }
 
-function valueAt(document: unknown, path: Path): unknown {
-  let value = document;
-  for (const segment of path) {
-    if (typeof value !== "object" || value === null || !Object.hasOwn(value, segment)) return undefined;
-    value = (value as Record<PropertyKey, unknown>)[segment];
-  }
-  return value;
+/** A message may end up in a log. */
+function withoutPassword(text: string): string {
+  return text.replaceAll(/\/\/[^/@\s]*@/g, "//…@");
 }
 
 function isTable(value: unknown): value is Record<string, unknown> {

@@ -8,12 +8,16 @@ export const tableMarkers = { begin: "<!-- config-keys -->", end: "<!-- /config-
 /** A heading, a sentence and a Markdown table of its keys for each table of the file, ending without a newline. */
 export function referenceTables(): string {
   const keys = configKeys();
-  const tableOf = ({ path }: ConfigKey): string => path.slice(0, -1).join(".");
-  return [...new Set(keys.map(tableOf))]
-    .map((name) => {
-      const table = markdownTable(keys.filter((key) => tableOf(key) === name));
-      const heading = name.endsWith("[]") ? `[[${name.slice(0, -2)}]]` : `[${name}]`;
-      return `## \`${heading}\`\n\n${tableDescription(name.split("."))}\n\n${table}`;
+  const headingOf = ({ path, kind }: ConfigKey): string => {
+    const name = path.slice(0, -1).join(".");
+    const table = name.endsWith("[]") ? `[[${name.slice(0, -2)}]]` : `[${name}]`;
+    return kind === null ? `\`${table}\`` : `\`${table}\` with \`type = "${kind}"\``;
+  };
+  return [...new Set(keys.map(headingOf))]
+    .map((heading) => {
+      const group = keys.filter((key) => headingOf(key) === heading);
+      const [{ path, kind } = { path: [], kind: null }] = group;
+      return `## ${heading}\n\n${tableDescription(path.slice(0, -1), kind)}\n\n${markdownTable(group)}`;
     })
     .join("\n\n");
 }

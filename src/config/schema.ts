@@ -2,30 +2,16 @@
 // The documentation's tables and every error message come from here.
 
 import { z } from "zod";
-import { canonicalAddress } from "../util/ip-address.js";
+import { cacheSchema } from "./cache-schema.js";
 import { farmName, farmSchema } from "./farm-schema.js";
-import { absolutePath, argument, pattern } from "./leaves.js";
 import { parseSize } from "./size.js";
+import { absolutePath, argument, cacheName, hostWords, pattern, port } from "./leaves.js";
 
-/** Names become URL path segments (beside `/metrics`), socket names (beside `control.sock`) and status keys: plain words. */
-const cacheName = z
-  .string()
-  .regex(
-    /^(?!(?:control|metrics)$)[a-z0-9][a-z0-9_-]{0,31}$/i,
-    'a name of at most 32 letters, digits, "-" and "_", other than "control" and "metrics"',
-  );
-
-const pathsWords = "an absolute path (a leading ~/ means your home), or a list of these";
-const paths = z.union([absolutePath, z.array(absolutePath).min(1, pathsWords)], pathsWords);
-
-const portWords = "a whole number from 1 to 65535";
-const port = z.int(portWords).min(1, portWords).max(65535, portWords);
+export type { CacheConfig, HttpCacheConfig, SshCacheConfig, WayConfig } from "./cache-schema.js";
 
 const waitWords = "a number of seconds from 0 to 120";
 
 const percentWords = "a whole number of percent from 0 to 100";
-
-const priorityWords = "a whole number from 0 to 1000";
 
 const patternsWords = 'a list of patterns for names such as "*-source"';
 const patterns = z
@@ -40,110 +26,6 @@ const size = z
 
 const cacheUrl = /^https?:\/\/[^\s/?#@]+[^\s?#@]*$/;
 const urlsWords = 'a list of URLs such as "https://cache.nixos.org"';
-
-const networkWords =
-  'the networks that it is for: names of NetworkManager\'s connections, "ssid:NAME", "gateway:ADDRESS"';
-
-/** A connection whose name looks like another kind of rule is written `connection:NAME`. */
-const network = z
-  .string(networkWords)
-  .refine(
-    (rule) => /^(connection|ssid):./.test(rule) || isGateway(rule) || /^(?![a-z]+:)\S/.test(rule),
-    networkWords,
-  );
-
-function isGateway(rule: string): boolean {
-  return rule.startsWith("gateway:") && canonicalAddress(rule.slice("gateway:".length)) !== null;
-}
-
-const hostWords = "a host name, address or ssh alias";
-
-/** What may be said of each way to a machine. */
-const wayKeys = {
-  networks: z
-    .array(network, networkWords)
-    .min(1, networkWords)
-    .optional()
-    .describe("The networks on which `host` is tried; by default all. Elsewhere it is not even looked for."),
-  uploads: z
-    .boolean("true or false")
-    .default(true)
-    .describe("Whether uploads go this way too; not over what costs by volume, for instance."),
-  "only-when-asked": z
-    .boolean("true or false")
-    .default(false)
-    .describe(
-      "Go this way only after `nix-tether connect`, until the cache is paused or the machine sleeps.",
-    ),
-};
-
-/** One `[[caches.NAME.ways]]` table. */
-const waySchema = z.strictObject({
-  host: pattern(argument, hostWords).describe(
-    "The same machine by another name or address, such as a VPN's.",
-  ),
-  port: port.optional().describe("Port of sshd there; by default the cache's."),
-  ...wayKeys,
-});
-
-/** One `[caches.NAME]` table. */
-export const cacheSchema = z.strictObject({
-  type: z.literal("ssh", '"ssh"').default("ssh").describe("Kind of cache: a machine with sshd and Nix."),
-  host: pattern(argument, hostWords).describe(
-    "The machine: a `.local` name (asked by mDNS), another name, an address, or an alias in `~/.ssh/config`.",
-  ),
-  user: pattern(argument, "a login name").optional().describe("Login name; by default what `ssh -G` says."),
-  port: port.optional().describe("Port of sshd; by default what the service browse or `ssh -G` says."),
-  "identity-file": paths
-    .optional()
-    .describe("Private key file(s), unencrypted; by default what `ssh -G` says. An agent is better."),
-  "identity-agent": absolutePath
-    .optional()
-    .describe("Socket of the ssh-agent; by default `IdentityAgent`, `SSH_AUTH_SOCK`, then the usual places."),
-  "known-hosts": paths
-    .optional()
-    .describe("known_hosts file(s) that must hold the machine's host key; by default what `ssh -G` says."),
-  transport: z
-    .enum(["auto", "socket", "stdio"], '"auto", "socket" or "stdio"')
-    .default("auto")
-    .describe(
-      "`socket` forwards to the nix-daemon's socket, `stdio` runs `nix-daemon --stdio`; `auto` tries them in this order.",
-    ),
-  "remote-socket": pattern(/^\//, "an absolute path")
-    .default("/nix/var/nix/daemon-socket/socket")
-    .describe("The nix-daemon's socket on the machine."),
-  service: pattern(/^_[a-z0-9-]+\._tcp$/i, 'a service type such as "_ssh._tcp"')
-    .optional()
-    .describe("Find the machine by browsing this mDNS service instead of asking for its name."),
-  instance: pattern(/\S/, "an instance name")
-    .optional()
-    .describe("The instance name to look for with `service`; by default `host` without its `.local`."),
-  ...wayKeys,
-  ways: z
-    .array(waySchema, "a list of tables")
-    .default([])
-    .describe("Other ways to the machine, tried in this order when it is not there by `host`."),
-  priority: z
-    .int(priorityWords)
-    .min(0, priorityWords)
-    .max(1000, priorityWords)
-    .default(30)
-    .describe("Nix asks lower numbers first; cache.nixos.org has 40."),
-  "public-keys": z
-    .array(
-      // A "#" would start a comment in nix.conf.
-      pattern(/^[^\s:#]+:[A-Za-z0-9+/]+=*$/, 'a key such as "pi-1:base64…="'),
-      'a list of keys such as "pi-1:base64…="',
-    )
-    .default([])
-    .describe(
-      "Keys that the machine's paths are signed with; told to Nix where you are a trusted user or there is no nix-daemon.",
-    ),
-  trusted: z
-    .boolean("true or false")
-    .default(false)
-    .describe("Accept the machine's unsigned paths (writes `?trusted=true`); only for Nix's trusted users."),
-});
 
 /** One `[static.NAME]` table. */
 const staticSchema = z.strictObject({
@@ -255,10 +137,6 @@ export const configSchema = z.strictObject({
     .describe("What a build farm updates, builds and pushes, one table each, by names of your choice."),
 });
 
-/** One `[[caches.NAME.ways]]` table, read. */
-export type WayConfig = z.output<typeof waySchema>;
 /** One `[static.NAME]` table, read. */
 export type StaticConfig = z.output<typeof staticSchema>;
-export type SshCacheConfig = z.output<typeof cacheSchema>;
-export type CacheConfig = SshCacheConfig;
 export type Config = z.output<typeof configSchema>;

@@ -7,7 +7,7 @@ export type CacheStateName = "offline" | "connecting" | "online" | "waiting" | "
 
 /** One cache in `status --json`, version 1. Keys may be added, never renamed. Times are ISO 8601 in UTC. */
 export interface CacheStatus {
-  type: "ssh";
+  type: "ssh" | "http";
   state: CacheStateName;
   host: string;
   address: string | null;
@@ -26,8 +26,9 @@ export interface CacheStatus {
   url: string;
   /** The last part of `url`, 0 to 15: it changes when Nix must forget that something was not there. */
   generation: number;
-  socket: string;
-  transport: "socket" | "stdio" | null;
+  /** Null for a cache without a nix-daemon. */
+  socket: string | null;
+  transport: "socket" | "stdio" | "http" | "https" | null;
   nixVersion: string | null;
   lookups: number;
   hits: number;

@@ -2,8 +2,10 @@
 
 import type { Logger } from "pino";
 import type { SshLink, Transport } from "../link/link.js";
+import type { HttpLink } from "../upstream/http/http-link.js";
 import { createDaemonUpstream } from "../upstream/daemon-upstream.js";
 import type { Upstream } from "../upstream/upstream.js";
+import { TetherError } from "../util/errors.js";
 
 /** A cache that can be used, until `closed` settles. */
 export interface CacheLink {
@@ -11,10 +13,12 @@ export interface CacheLink {
   readonly port: number;
   /** The address of this machine that it is reached from; tells which interface it depends on. */
   readonly localAddress: string;
-  readonly transport: Transport;
+  readonly transport: Transport | "http" | "https";
   readonly nixVersion: string | null;
   /** What the forward and the uploads need; null where the cache has no nix-daemon. */
   readonly ssh: SshLink | null;
+  /** The link of another cache that this one stands on; it is to be given up before that is. */
+  readonly through: SshLink | null;
   /** What the gateway asks; for the time of the link. */
   openUpstream(): Upstream;
   /** Whether it answers within `ms` milliseconds, with more patience where it is busy. Never rejects. */
@@ -35,11 +39,22 @@ export function sshCacheLink(link: SshLink, log: Logger): CacheLink {
     transport,
     nixVersion: daemon.nixVersion,
     ssh: link,
+    through: null,
     openUpstream: () => openDaemonUpstream(link, log),
     probe: (ms) => link.probe(ms),
     closed,
     close: () => link.close(),
   };
+}
+
+/** A binary cache on a web server. */
+export function httpCacheLink(
+  link: HttpLink,
+  where: Pick<CacheLink, "address" | "port" | "localAddress" | "transport" | "through">,
+): CacheLink {
+  const { openUpstream, probe, closed } = link;
+  const close = (): void => link.end(new TetherError("link-closed", "it was closed here"));
+  return { ...where, nixVersion: null, ssh: null, openUpstream, probe, closed, close };
 }
 
 function openDaemonUpstream(link: SshLink, log: Logger): Upstream {

@@ -1,11 +1,11 @@
 // Where a cache's configuration says that its machine is: in the words of the link, and in those of discovery.
 
-import type { CacheConfig } from "../config/schema.js";
+import type { SshCacheConfig } from "../config/schema.js";
 import type { LinkConfig } from "../link/ssh-config.js";
 import type { LookupResult, LookupTarget } from "../sources/discovery.js";
 
 /** `hostname` is what ssh_config makes of the configured host. */
-export function lookupTarget(config: CacheConfig, hostname: string): LookupTarget {
+export function lookupTarget(config: SshCacheConfig, hostname: string): LookupTarget {
   return {
     host: hostname,
     ...(config.service === undefined ? {} : { service: config.service }),
@@ -27,7 +27,7 @@ export function absence(target: LookupTarget, result: LookupResult): string {
 }
 
 /** `cache` is its name. */
-export function toLinkConfig(cache: string, config: CacheConfig): LinkConfig {
+export function toLinkConfig(cache: string, config: SshCacheConfig): LinkConfig {
   const list = (value: string | readonly string[]): readonly string[] =>
     typeof value === "string" ? [value] : value;
   return {

@@ -16,6 +16,7 @@ import { createAnswerer } from "./answer.js";
 import { allWays } from "./cache-ways.js";
 import { openControl } from "./control.js";
 import { createController, type Controller, type Posted } from "./controller.js";
+import { createDependents } from "./dependents.js";
 import { createEffects } from "./effects.js";
 import { takeGatewayPort } from "./gateway-port.js";
 import { createListing } from "./listing.js";
@@ -113,12 +114,14 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
   const paused = readPaused(pausedFile, names, log);
   const onSaved = warnings.follow("pause-unsaved", null);
   const pausedRecord = createPausedRecord({ file: pausedFile, paused, onSaved });
+  const wakeDependents = createDependents({ ways, tethers, post });
   const apply = createEffects({
     tethers,
     entryOf: listing.entryOf,
     writeOverride: listing.write,
     followConditions: (conditions) => uploads?.follow(conditions),
     onApplied: (states) => {
+      wakeDependents();
       pausedRecord.follow(states);
       notifier.status(statusLine(states, noPort?.message ?? null));
     },

@@ -1,7 +1,7 @@
 // Brings the world in line with the states, in the order that is promised to Nix: a cache is unlisted before
 // anything it needs is torn down, and listed only when all of it stands.
 
-import { desired } from "../decision/desired.js";
+import { desired, type Desired } from "../decision/desired.js";
 import type { Conditions } from "../sources/conditions.js";
 import type { States } from "./controller.js";
 import type { OverrideEntry } from "./override-file.js";
@@ -20,6 +20,18 @@ export interface EffectsDeps {
   readonly onApplied: (states: States) => void;
 }
 
+/** What must go for these wishes, and before each what stands on its link. */
+function leavingOf(wishes: readonly { readonly tether: Tether; readonly wish: Desired }[]): Tether[] {
+  const going = wishes.filter(({ tether, wish }) => tether.leaves(wish)).map(({ tether }) => tether);
+  const links = going.flatMap((tether) => tether.ssh() ?? []);
+  const standing = wishes.filter(({ tether }) => {
+    const through = tether.through();
+    return through !== null && links.includes(through) && !going.includes(tether);
+  });
+  const own = going.toSorted((a, b) => Number(b.through() !== null) - Number(a.through() !== null));
+  return [...standing.map(({ tether }) => tether), ...own];
+}
+
 /** The `apply` of the controller. */
 export function createEffects(
   deps: EffectsDeps,
@@ -29,12 +41,14 @@ export function createEffects(
       const state = states.get(name);
       return state === undefined ? [] : [{ name, tether, wish: desired(state) }];
     });
+    const leaving = leavingOf(wishes);
     const inPlace = (): typeof wishes =>
-      wishes.filter(({ tether, wish }) => wish.listed && tether.link() !== null && !tether.leaves(wish));
+      wishes.filter(({ tether, wish }) => wish.listed && tether.link() !== null && !leaving.includes(tether));
     const listed = (): OverrideEntry[] => inPlace().flatMap(({ name }) => deps.entryOf(name) ?? []);
 
     await deps.writeOverride(listed());
-    for (const { tether, wish } of wishes) if (tether.leaves(wish)) await tether.takeDown();
+    for (const tether of leaving) await tether.takeDown();
+    leaving.length = 0;
     for (const { tether, wish } of wishes) await tether.follow(wish);
     await deps.writeOverride(listed());
     deps.followConditions(conditions);

@@ -41,10 +41,12 @@ export function createReporter(deps: ReporterDeps): () => StatusReport {
     for (const [name, state] of controller.states()) {
       const generation = generations.current(name);
       const cache = config.caches[name];
+      const ways = deps.ways.get(name) ?? [];
       caches.set(name, {
         state,
-        host: cache?.host ?? name,
-        ways: deps.ways.get(name) ?? [],
+        host: ways[0]?.host ?? name,
+        ways,
+        type: cache?.type ?? "ssh",
         trusted: cache?.trusted ?? false,
         link: deps.tethers.get(name)?.link() ?? null,
         listed: listed.includes(name),
@@ -54,7 +56,7 @@ export function createReporter(deps: ReporterDeps): () => StatusReport {
           generation: permissions.listable(name) === "bare" ? undefined : generation,
         }),
         generation,
-        socket: deps.dirs.cacheSocket(name),
+        socket: cache?.type === "http" ? null : deps.dirs.cacheSocket(name),
         stats: gateway.stats(name),
         losses: controller.losses(name),
         transfers: gateway.transfers(name),

@@ -15,6 +15,7 @@ import type { CacheWay } from "./cache-ways.js";
 
 /** All that is known of one cache at a moment. */
 export interface CacheFacts {
+  readonly type: CacheStatus["type"];
   readonly host: string;
   /** The ways to it, in the order of preference. */
   readonly ways: readonly CacheWay[];
@@ -25,7 +26,7 @@ export interface CacheFacts {
   readonly listed: boolean;
   readonly url: string;
   readonly generation: number;
-  readonly socket: string;
+  readonly socket: string | null;
   readonly stats: GatewayStats;
   readonly losses: number;
   readonly transfers: readonly Readonly<Transfer>[];
@@ -89,10 +90,13 @@ function unsignedWarning(cache: string, facts: CacheFacts): Warning[] {
   const count = facts.stats.unsigned;
   if (facts.trusted || count === 0) return [];
   const paths = count === 1 ? "1 path" : `${count} paths`;
+  const mend =
+    facts.type === "http"
+      ? "Have them signed where they are made, before they get there"
+      : `Set secret-key-files in the nix.conf of ${facts.host}, sign what is there with \`nix store sign --all\``;
   const text =
-    `${paths} of ${cache} carry no signature, and Nix ignores them. Set secret-key-files in the nix.conf of ` +
-    `${facts.host}, sign what is there with \`nix store sign --all\`, or set trusted = true for ${cache} if you are a ` +
-    `trusted user of Nix.`;
+    `${paths} of ${cache} carry no signature, and Nix ignores them. ${mend}, or set trusted = true for ${cache} if you ` +
+    `are a trusted user of Nix.`;
   return [{ code: "unsigned-paths", cache, text, since: iso(facts.state.since) }];
 }
 
@@ -101,12 +105,12 @@ function cacheStatus(cache: CacheFacts): CacheStatus {
   const online = state.name === "online" ? state : null;
   const way = online === null ? undefined : cache.ways[online.way];
   return {
-    type: "ssh",
+    type: cache.type,
     state: state.name,
     host: cache.host,
     address: online?.connection.address ?? null,
     port: online?.connection.port ?? null,
-    way: way === undefined ? null : { host: way.config.host, uploads: way.uploads },
+    way: way === undefined ? null : { host: way.host, uploads: way.uploads },
     since: iso(state.since),
     reason: reasonOf(state),
     retryAt: "look" in state && state.look.kind === "later" ? iso(state.look.at) : null,

@@ -8,6 +8,7 @@ import type { Logger } from "pino";
 import type { Discovery, LookupTarget } from "../sources/discovery.js";
 import type { CacheEvent } from "../sources/event.js";
 import type { NetworkState } from "../sources/netmon.js";
+import type { SshLink } from "../link/link.js";
 import type { Upstream } from "../upstream/upstream.js";
 import { attemptCache, toFailure, type Find, type Reached } from "./attempt.js";
 import type { CacheLink } from "./cache-link.js";
@@ -51,7 +52,11 @@ export interface TetherDeps {
 export interface Tether {
   /** Whether what stands on the link in use must go, for this wish. */
   leaves(wish: Desired): boolean;
-  /** Takes down what `leaves`; the caller has unlisted it before. */
+  /** The SSH link in use, listed or not, or null. */
+  ssh(): SshLink | null;
+  /** The link of another cache that the one in use stands on, or null. */
+  through(): SshLink | null;
+  /** Takes down what is in use; the caller has unlisted it before. */
   takeDown(): Promise<void>;
   /** Starts or stops tries, probes and the timer, and brings a new link into use. */
   follow(wish: Desired): Promise<void>;
@@ -188,6 +193,8 @@ export function createTether(deps: TetherDeps): Tether {
 
   return {
     leaves: (wish) => inUse !== null && inUse.attempt !== wish.link,
+    ssh: () => inUse?.link.ssh ?? null,
+    through: () => inUse?.link.through ?? null,
     takeDown,
     link: () => (inUse?.settled === true ? inUse.link : null),
     startUploads: () => {

@@ -9,6 +9,8 @@ import { readNetworkState } from "../sources/netmon/network-state.js";
 import { handshakeDaemon } from "../upstream/handshake-daemon.js";
 import type { CacheWay, Ways } from "./cache-ways.js";
 import type { Posted } from "./controller.js";
+import type { Find } from "./attempt.js";
+import { findByHttp } from "./find-http.js";
 import { findBySsh } from "./find-ssh.js";
 import type { Listing } from "./listing.js";
 import { createTether, type Tether } from "./tether.js";
@@ -34,20 +36,27 @@ export interface TethersDeps {
 /** By the caches' names. */
 export function createTethers(deps: TethersDeps): ReadonlyMap<string, Tether> {
   const { dirs, env, discovery, gateway, listing, uploads, warnings, post, log } = deps;
+  const tethers = new Map<string, Tether>();
+  const finder = (name: string, ways: readonly CacheWay[]): Find => {
+    const configs = ways.map(({ config }) => config);
+    // All ways of a cache are of its own kind.
+    const ssh = configs.filter((config) => config.type === "ssh");
+    if (ssh.length > 0) return findBySsh({ ...deps, name, configs: ssh, handshake: handshakeDaemon });
+    return findByHttp({
+      configs: configs.filter((config) => config.type === "http"),
+      discovery,
+      viaLink: (via) => tethers.get(via)?.link()?.ssh ?? null,
+      env,
+      warnRefused: warnings.follow("http-auth", name),
+    });
+  };
   const tetherOf = (name: string, ways: readonly CacheWay[]): Tether =>
     createTether({
       name,
       ways,
       gateway,
       discovery,
-      find: findBySsh({
-        name,
-        configs: ways.map(({ config }) => config),
-        discovery,
-        handshake: handshakeDaemon,
-        env,
-        log,
-      }),
+      find: finder(name, ways),
       log,
       openForward,
       beginRechecks: () => listing.begin(name),
@@ -58,5 +67,6 @@ export function createTethers(deps: TethersDeps): ReadonlyMap<string, Tether> {
       now: Date.now,
       network: readNetworkState,
     });
-  return new Map([...deps.ways].map(([name, ways]) => [name, tetherOf(name, ways)]));
+  for (const [name, ways] of deps.ways) tethers.set(name, tetherOf(name, ways));
+  return tethers;
 }

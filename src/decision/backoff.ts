@@ -38,6 +38,13 @@ const schedules: Readonly<Record<string, Schedule>> = {
   "identity-missing": refused,
   "proxy-unsupported": refused,
   "ssh-keygen-missing": refused,
+  "http-auth": refused,
+  "http-no-cache": refused,
+  "bad-redirect": refused,
+  certificate: refused,
+  "certificates-unreadable": refused,
+  "netrc-unreadable": refused,
+  "no-tls": refused,
 };
 
 /** After a refusal, milliseconds until small signs are followed: mischief may make them all day. */

@@ -1,5 +1,6 @@
 // The checks in their order, which is that of the way a path takes to Nix: what each is called and what it hangs on.
 
+import type { CacheConfig } from "../config/schema.js";
 import type { Finding } from "./finding.js";
 import type { WayPlan } from "./ways.js";
 
@@ -16,27 +17,38 @@ interface Outline {
   readonly ms?: number;
   /** Not made on a way that waits to be asked for. */
   readonly uses?: true;
+  /** Made only for caches of this type. */
+  readonly kind?: CacheConfig["type"];
 }
 
 export const outline = [
   { id: "config", title: "Configuration", scope: "all", needs: [] },
   // Made only where not every network will do.
   { id: "way", title: "Way", scope: "way", needs: ["config"] },
-  { id: "ssh-config", title: "ssh's settings", scope: "way", needs: ["config"] },
-  { id: "agent", title: "Keys", scope: "way", needs: ["ssh-config"] },
+  { id: "ssh-config", title: "ssh's settings", scope: "way", needs: ["config"], kind: "ssh" },
+  { id: "agent", title: "Keys", scope: "way", needs: ["ssh-config"], kind: "ssh" },
   { id: "name", title: "Name", scope: "way", needs: ["ssh-config"] },
-  { id: "sshd", title: "sshd", scope: "way", needs: ["name"] },
-  { id: "host-key", title: "Host key", scope: "way", needs: ["sshd"] },
+  { id: "sshd", title: "sshd", scope: "way", needs: ["name"], kind: "ssh" },
+  { id: "host-key", title: "Host key", scope: "way", needs: ["sshd"], kind: "ssh" },
   // Connecting, logging in and trying both transports take their time each.
-  { id: "login", title: "Login", scope: "way", needs: ["host-key", "agent"], ms: 25_000, uses: true },
-  { id: "transport", title: "Transport", scope: "way", needs: ["login"], uses: true },
-  { id: "far-nix", title: "Far nix-daemon", scope: "cache", needs: ["transport"] },
+  {
+    id: "login",
+    title: "Login",
+    scope: "way",
+    needs: ["host-key", "agent"],
+    ms: 25_000,
+    uses: true,
+    kind: "ssh",
+  },
+  { id: "transport", title: "Transport", scope: "way", needs: ["login"], uses: true, kind: "ssh" },
+  { id: "web-server", title: "Web server", scope: "way", needs: ["name"], kind: "http", ms: 20_000 },
+  { id: "far-nix", title: "Far nix-daemon", scope: "cache", needs: ["transport"], kind: "ssh" },
   { id: "include", title: "Your nix.conf", scope: "all", needs: [] },
   { id: "nix", title: "Nix", scope: "all", needs: [] },
   { id: "nix-settings", title: "Nix's settings", scope: "all", needs: ["nix"] },
   { id: "urls", title: "URLs", scope: "cache", needs: ["config", "nix"] },
   { id: "keys", title: "Public keys", scope: "cache", needs: ["config", "nix"] },
-  { id: "signatures", title: "Signatures", scope: "cache", needs: ["far-nix", "nix"] },
+  { id: "signatures", title: "Signatures", scope: "cache", needs: ["far-nix", "web-server", "nix"] },
   { id: "daemon", title: "Daemon", scope: "all", needs: [] },
   { id: "state", title: "Its state", scope: "cache", needs: ["config", "daemon"] },
   { id: "gateway", title: "Gateway", scope: "cache", needs: ["config", "daemon"] },
@@ -80,6 +92,7 @@ export interface Result extends Finding, Pick<Check, "id" | "cache" | "title"> {
 /** A cache, or what stands for one, and the ways to its machine. */
 export interface CachePlan {
   readonly name: string | null;
+  readonly kind: CacheConfig["type"];
   readonly ways: readonly WayPlan[];
 }
 
@@ -97,8 +110,8 @@ export function arrange(
     way,
     look: lookAt(one.id, { cache, way }),
   });
-  const ofCache = ({ name, ways }: CachePlan, stretch: readonly Outlined[]): Check[] =>
-    stretches(stretch, ({ scope }) => scope).flatMap((part) =>
+  const ofCache = ({ name, kind, ways }: CachePlan, stretch: readonly Outlined[]): Check[] =>
+    stretches(ofKind(stretch, kind), ({ scope }) => scope).flatMap((part) =>
       (part[0]?.scope === "way" ? ways : [null]).flatMap((way) =>
         part.filter((one) => way === null || isMade(one, way)).map((one) => make(one, name, way)),
       ),
@@ -108,6 +121,10 @@ export function arrange(
       ? stretch.map((one) => make(one, null, null))
       : caches.flatMap((cache) => ofCache(cache, stretch)),
   );
+}
+
+function ofKind(some: readonly Outlined[], kind: CachePlan["kind"]): Outlined[] {
+  return some.filter((one: Outlined & Outline) => one.kind === undefined || one.kind === kind);
 }
 
 function isMade(one: Outline, { rule, depth }: WayPlan): boolean {

@@ -14,6 +14,7 @@ import { looks } from "./looks.js";
 import { createMachines } from "./machines.js";
 import { once, type Once } from "./once.js";
 import { planCaches } from "./plan.js";
+import { createWebsites } from "./website.js";
 
 export interface DoctorOptions {
   /** The only cache to look at, or null for all. */
@@ -47,20 +48,22 @@ export async function runDoctor(options: DoctorOptions): Promise<Result[]> {
   const caches = await planCaches(Object.fromEntries(chosen), status, signal);
   const discovery = createDiscovery({ log, includeLoopback: true });
   const machines = createMachines(caches, { discovery, env, log });
-  const lookAt = looks({ ...options, load: () => load(signal), config, caches, machines, status, discovery });
+  const websites = createWebsites(caches, config?.caches ?? {}, { discovery, env, log });
+  const parts = { config, caches, machines, websites, status, discovery };
+  const lookAt = looks({ ...options, ...parts, load: () => load(signal) });
   const checks = arrange(config === null ? [someCache(cache)] : caches, lookAt);
-  const ways = checks.filter(({ id }) => id === "ssh-config").length;
+  const ways = checks.filter(({ id }) => id === "name").length;
   try {
     return await examine(checks, { wholeMs: wholeMs * Math.max(1, ways), signal, onResult });
   } finally {
-    for (const machine of machines.values()) machine.close();
+    for (const one of [...machines.values(), ...websites.values()]) one.close();
     await discovery.close();
   }
 }
 
 /** Without a configuration nobody knows of any caches, and one stands for them. */
 function someCache(name: string | null): CachePlan {
-  return { name, ways: [{ label: null, depth: "whole", rule: null }] };
+  return { name, kind: "ssh", ways: [{ label: null, depth: "whole", rule: null }] };
 }
 
 /** Rejects with code `no-daemon` where none runs. */

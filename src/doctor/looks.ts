@@ -15,12 +15,14 @@ import { includeCheck, systemConfCheck } from "./checks/nix-conf.js";
 import { nixCheck, nixSettingsCheck } from "./checks/nix.js";
 import { keysCheck, urlsCheck } from "./checks/permissions.js";
 import { signaturesCheck } from "./checks/signatures.js";
+import { webNameCheck, webServerCheck } from "./checks/web.js";
 import { nameCheck, sshConfigCheck, sshdCheck } from "./checks/where.js";
 import { createHere } from "./here.js";
 import { createMachine, type Machine } from "./machine.js";
 import type { Once } from "./once.js";
 import type { PlannedCache } from "./plan.js";
 import type { WayPlan } from "./ways.js";
+import type { Website } from "./website.js";
 
 export interface Parts {
   readonly configFile: string;
@@ -33,6 +35,7 @@ export interface Parts {
   /** Those that are looked at. */
   readonly caches: readonly PlannedCache[];
   readonly machines: ReadonlyMap<WayPlan, Machine>;
+  readonly websites: ReadonlyMap<WayPlan, Website>;
   /** The daemon's; rejects with code `no-daemon` where none runs. */
   readonly status: Once<StatusReport>;
   readonly discovery: Discovery;
@@ -40,7 +43,7 @@ export interface Parts {
 
 /** The `lookAt` of `arrange`. */
 export function looks(parts: Parts): (id: CheckId, subject: Subject) => Look | null {
-  const { paths, env, log, load, config, caches, machines, status, discovery } = parts;
+  const { paths, env, log, load, config, caches, machines, websites, status, discovery } = parts;
   const here = createHere(env);
   const signs = async (signal: AbortSignal): Promise<boolean> =>
     config?.uploads["signing-key"] !== undefined ||
@@ -55,11 +58,12 @@ export function looks(parts: Parts): (id: CheckId, subject: Subject) => Look | n
     lingering: lingeringCheck(env),
     "system-conf": systemConfCheck(env),
   };
-  const forWay = ({ rule }: WayPlan, machine: Machine): Record<WayCheckId, Look | null> => {
+  const ruled = ({ rule }: WayPlan): Look | null => (rule === null ? null : async () => rule);
+  const bySsh = (way: WayPlan, machine: Machine): Partial<Record<WayCheckId, Look | null>> => {
     const { SSH_AUTH_SOCK: _, ...serviceEnv } = env;
     const asService = createMachine(machine.name, machine.config, { discovery, env: serviceEnv, log });
     return {
-      way: rule === null ? null : async () => rule,
+      way: ruled(way),
       "ssh-config": sshConfigCheck(machine),
       agent: agentCheck(machine, asService, env),
       name: nameCheck(machine),
@@ -69,21 +73,31 @@ export function looks(parts: Parts): (id: CheckId, subject: Subject) => Look | n
       transport: transportCheck(machine),
     };
   };
+  const byHttp = (way: WayPlan, website: Website): Partial<Record<WayCheckId, Look | null>> => ({
+    way: ruled(way),
+    name: webNameCheck(website),
+    "web-server": webServerCheck(website),
+  });
   const forCache = (cache: PlannedCache, { gateway, uploads }: Config): Record<CacheCheckId, Look> => {
     const { name } = cache;
     const urlFacts = { name, config: cache.config, port: gateway.port };
     const reached = (): Machine | null =>
       cache.ways.map((way) => machines.get(way) ?? null).find((machine) => machine?.wasReached()) ?? null;
+    const wasReached = (): boolean =>
+      cache.ways.some((way) => (machines.get(way) ?? websites.get(way))?.wasReached() === true);
     return {
       "far-nix": farNixCheck(reached, { uploads: uploads.to.includes(name), signs }),
       urls: urlsCheck(here, urlFacts, log),
       keys: keysCheck(here, urlFacts),
       signatures: signaturesCheck(cache.config, reached, here),
-      state: stateCheck(name, () => reached() !== null, status),
+      state: stateCheck(name, wasReached, status),
       gateway: gatewayCheck(name, gateway.port),
     };
   };
-  const ofWays = new Map([...machines].map(([way, machine]) => [way, forWay(way, machine)]));
+  const ofWays = new Map([
+    ...[...machines].map(([way, machine]) => [way, bySsh(way, machine)] as const),
+    ...[...websites].map(([way, website]) => [way, byHttp(way, website)] as const),
+  ]);
   const ofCaches = new Map(
     config === null ? [] : caches.map((cache) => [cache.name, forCache(cache, config)]),
   );

@@ -2,7 +2,7 @@
 // shows, what we could log in with, and whether a link to its nix-daemon comes about.
 
 import type { Logger } from "pino";
-import type { CacheConfig } from "../config/schema.js";
+import type { SshCacheConfig } from "../config/schema.js";
 import { absence, lookupTarget, toLinkConfig } from "../daemon/cache-target.js";
 import type { Endpoint, SshLink } from "../link/link.js";
 import { gatherIdentities, type Identities } from "../link/identities.js";
@@ -37,7 +37,7 @@ export interface Reached {
 /** Every measurement is made once; those that need another one make that first. */
 export interface Machine {
   readonly name: string;
-  readonly config: CacheConfig;
+  readonly config: SshCacheConfig;
   readonly linkConfig: LinkConfig;
   readonly settings: Once<SshSettings>;
   /** Who answers to the name first. Rejects with code `absent` where nobody does. */
@@ -55,7 +55,7 @@ export interface Machine {
 }
 
 /** What to do where nobody answers to a name. */
-function searchAdvice(how: LookupResult["how"], { host, service }: LookupTarget): string {
+export function searchAdvice(how: LookupResult["how"], { host, service }: LookupTarget): string {
   if (how === "resolver")
     return "Correct it, or give it an address as HostName in ~/.ssh/config or in /etc/hosts.";
   const see = how === "service" ? `avahi-browse -rt ${service}` : `avahi-resolve -4 -n ${host}`;
@@ -65,7 +65,7 @@ function searchAdvice(how: LookupResult["how"], { host, service }: LookupTarget)
   );
 }
 
-export function createMachine(name: string, config: CacheConfig, deps: MachineDeps): Machine {
+export function createMachine(name: string, config: SshCacheConfig, deps: MachineDeps): Machine {
   const { env, log } = deps;
   const linkConfig = toLinkConfig(name, config);
   const settings = once(async (signal) => {

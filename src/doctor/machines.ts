@@ -13,7 +13,9 @@ export function createMachines(
   for (const { name, ways } of caches) {
     let first: Machine | undefined;
     for (const way of ways) {
-      const machine = createMachine(name, way.config, { ...deps, first });
+      const { config } = way;
+      if (config.type !== "ssh") continue;
+      const machine = createMachine(name, config, { ...deps, first });
       first ??= machine;
       machines.set(way, machine);
     }

@@ -13,6 +13,7 @@ import { planWays, type PlannedWay } from "./ways.js";
 export interface PlannedCache {
   readonly name: string;
   readonly config: CacheConfig;
+  readonly kind: CacheConfig["type"];
   /** In the order of preference. */
   readonly ways: readonly PlannedWay[];
 }
@@ -32,6 +33,6 @@ export async function planCaches(
   const network = { state: readNetworkState(), connections };
   return Object.entries(caches).map(([name, config]) => {
     const used = report?.caches[name]?.way?.host ?? null;
-    return { name, config, ways: planWays(name, ways.get(name) ?? [], { network, used }) };
+    return { name, config, kind: config.type, ways: planWays(name, ways.get(name) ?? [], { network, used }) };
   });
 }

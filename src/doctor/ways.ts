@@ -27,11 +27,11 @@ export function planWays(
   ways: readonly CacheWay[],
   { network, used }: { readonly network: Network; readonly used: string | null },
 ): PlannedWay[] {
-  const hosts = ways.map(({ config }) => config.host);
+  const hosts = ways.map(({ host }) => host);
   return ways.map((way, index) => {
-    const { config } = way;
-    const earlier = hosts.slice(0, index).filter((host) => host === config.host).length;
-    const named = earlier === 0 ? config.host : `${config.host} (${earlier + 1})`;
+    const { config, host } = way;
+    const earlier = hosts.slice(0, index).filter((other) => other === host).length;
+    const named = earlier === 0 ? host : `${host} (${earlier + 1})`;
     return { label: ways.length === 1 ? null : named, config, ...judge(cache, way, network, used) };
   });
 }
@@ -47,7 +47,7 @@ function judge(
   const here = way.networks === null ? "" : `for this network (${networkWords(network)})`;
   if (!way.onlyWhenAsked) return { depth: "whole", rule: here === "" ? null : ok(here) };
   const forIt = here === "" ? "" : `${here}, but `;
-  if (way.config.host === used) {
+  if (way.host === used) {
     return { depth: "whole", rule: ok(`${forIt}only when you ask for it, as you have`) };
   }
   const text = `${forIt}only when you ask for it (nix-tether connect ${cache}), so no login is tried`;

@@ -55,17 +55,32 @@ export class Channels {
     return stream;
   }
 
-  /** One after the other, and no more than allowed. */
+  /** See `SshLink.openTcp`. Beside the others: a server that does not answer must not keep the nix-daemon waiting. */
+  async openTcp(host: string, port: number): Promise<ChannelStream> {
+    const stream = await this.#enter(
+      () =>
+        this.#bounded(OPEN_MS, `${host} port ${port}`, (done) =>
+          this.#client.forwardOut("127.0.0.1", 0, host, port, done),
+        ),
+      (channel) => new ChannelStream(channel),
+      { inTurn: false },
+    );
+    stream.once("end", () => setImmediate(() => stream.destroy()));
+    return stream;
+  }
+
+  /** One after the other, unless told otherwise, and no more than allowed. */
   async #enter(
     ask: () => Promise<ClientChannel>,
     take: (channel: ClientChannel) => ChannelStream,
+    { inTurn = true } = {},
   ): Promise<ChannelStream> {
     if (this.#open.size + this.#waiting >= MAX_CHANNELS) {
       throw new TetherError("channel-limit", `${MAX_CHANNELS} channels are open already`);
     }
     this.#waiting += 1;
-    const opening = this.#turn.then(ask);
-    this.#turn = opening.catch(() => undefined);
+    const opening = inTurn ? this.#turn.then(ask) : ask();
+    if (inTurn) this.#turn = opening.catch(() => undefined);
     try {
       const stream = take(await opening);
       stream.on("error", () => undefined);

@@ -48,6 +48,12 @@ export interface SshLink {
    */
   exec(command: string): Promise<RemoteProgram>;
   /**
+   * A connection that the machine opens for us, by its own names and routes. Destroying it closes it; when the far end has
+   * nothing more to say it is over. Rejects with code `channel-failed` when sshd or that server refuses, or when the link
+   * is gone.
+   */
+  openTcp(host: string, port: number): Promise<Duplex>;
+  /**
    * Whether the far nix-daemon answers a new handshake within `ms` milliseconds, or within three times that while the
    * link is busy. Never rejects.
    */

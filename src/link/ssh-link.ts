@@ -42,6 +42,7 @@ async function establish(session: Session, dialled: Dialled, args: ConnectArgs):
     daemon,
     openDaemon,
     exec: (command) => channels.exec(command),
+    openTcp: (host, port) => channels.openTcp(host, port),
     probe: (ms) => probe({ openDaemon, handshake, bytesRead: () => socket.bytesRead }, ms),
     closed: line.closed,
     close: line.close,

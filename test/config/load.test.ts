@@ -68,7 +68,7 @@ describe("a good configuration", () => {
 
   test("may be empty, begin with a byte order mark, and have Windows line ends", async () => {
     expect((await load("")).caches).toEqual({});
-    expect((await load('\ufeff[caches.pi]\r\nhost = "pi"\r\n')).caches["pi"]?.host).toBe("pi");
+    expect((await load('\ufeff[caches.pi]\r\nhost = "pi"\r\n')).caches["pi"]).toMatchObject({ host: "pi" });
   });
 });
 
@@ -178,7 +178,7 @@ describe("what is no configuration at all", () => {
     const error = (await loadConfig(file).catch((thrown: unknown) => thrown)) as Error & { remedy: string };
     expect(error).toMatchObject({ code: "config-missing", message: `there is no configuration at ${file}` });
     const { caches } = await load(error.remedy.slice(error.remedy.indexOf("[")));
-    expect(caches["pi"]?.host).toBe("raspberrypi.local");
+    expect(caches["pi"]).toMatchObject({ host: "raspberrypi.local" });
   });
 
   test("a folder, a pipe that nobody writes to, a giant, a path through a file", async () => {
@@ -267,4 +267,49 @@ test("what can hardly be meant is warned of", async () => {
     "caches.pi.instance has no effect without caches.pi.service",
   ]);
   expect(configWarnings(await load('[caches.pi]\nhost = "x"'))).toEqual([]);
+});
+
+describe("HTTP caches", () => {
+  const nas = '[caches.nas]\ntype = "http"\nurl = "http://nas.local/cache"\n';
+  const pi = '[caches.pi]\nhost = "pi.local"\n';
+
+  test("have a URL, the keys of every cache, and a netrc file in the home", async () => {
+    const { caches } = await load(`${nas}netrc-file = "~/netrc"\nnetworks = ["home"]\npriority = 20\n`);
+    expect(caches["nas"]).toEqual({
+      type: "http",
+      url: "http://nas.local/cache",
+      "netrc-file": "/home/alice/netrc",
+      networks: ["home"],
+      "only-when-asked": false,
+      ways: [],
+      priority: 20,
+      "public-keys": [],
+      trusted: false,
+    });
+  });
+
+  test.each([
+    ['[caches.nas]\ntype = "ftp"\n', 'line 2: caches.nas.type: found "ftp", expected "ssh" or "http"'],
+    ['[caches.nas]\ntype = "http"\n', "caches.nas.url: missing, expected a URL"],
+    [`${nas}host = "x"\n`, 'line 4: caches.nas.host: only for a cache with type = "ssh"'],
+    [`${pi}url = "http://x"\n`, 'line 3: caches.pi.url: only for a cache with type = "http"'],
+    [`${nas}netrcfile = "/x"\n`, 'line 4: caches.nas.netrcfile: unknown key, did you mean "netrc-file"?'],
+    [`${nas}via = "po"\n${pi}`, 'caches.nas.via: no cache is named "po"; there are: nas, pi'],
+    [`${nas}via = "nas"\n`, 'caches.nas.via: nas is of type "http"'],
+    [`${nas}[[caches.nas.ways]]\nurl = "http://x"\nvia = "po"\n`, 'caches.nas.via: no cache is named "po"'],
+    [
+      `${nas}[uploads]\nto = ["nas"]\n`,
+      'uploads.to: nas is of type "http", and a web server takes no uploads',
+    ],
+    ['[caches.nas]\ntype = "http"\nurl = "ftp://nas/"\n', "expected a URL"],
+    ['[caches.nas]\ntype = "http"\nurl = "http://nas/?x=1"\n', "expected a URL"],
+  ])("%j is refused", async (text, message) => {
+    await expect(load(text)).rejects.toThrow(message);
+  });
+
+  test("a password in a URL is refused, and not repeated", async () => {
+    const text = '[caches.nas]\ntype = "http"\nurl = "http://ada:s3cret@nas.local/cache"\n';
+    await expect(load(text)).rejects.toThrow("these belong into a netrc file");
+    await expect(load(text)).rejects.not.toThrow("s3cret");
+  });
 });

@@ -12,6 +12,7 @@ test("every key has a sentence, what it expects in words, and its default", () =
   }
   expect(keys.find(({ path }) => path.join(".") === "gateway.port")).toEqual({
     path: ["gateway", "port"],
+    kind: null,
     expected: "a whole number from 1 to 65535",
     fallback: "37515",
     required: false,
@@ -20,6 +21,9 @@ test("every key has a sentence, what it expects in words, and its default", () =
   expect(keys.filter(({ required }) => required).map(({ path }) => path.join("."))).toEqual([
     "caches.NAME.host",
     "caches.NAME.ways[].host",
+    "caches.NAME.type",
+    "caches.NAME.url",
+    "caches.NAME.ways[].url",
     "static.NAME.path",
     "farms.NAME.repository",
     "farms.NAME.attributes",
@@ -29,9 +33,14 @@ test("every key has a sentence, what it expects in words, and its default", () =
 test("every table has a sentence", () => {
   const sections = referenceTables().split(/^(?=## )/m);
   expect(sections.map((section) => section.split("\n")[0])).toEqual(
-    expect.arrayContaining(["## `[caches.NAME]`", "## `[[caches.NAME.ways]]`"]),
+    expect.arrayContaining([
+      "## `[caches.NAME]`",
+      "## `[[caches.NAME.ways]]`",
+      '## `[caches.NAME]` with `type = "http"`',
+    ]),
   );
-  for (const section of sections) expect(section).toMatch(/^## `\[\[?[a-zA-Z.-]+\]\]?`\n\n.+\.\n\n\| Key /);
+  for (const section of sections)
+    expect(section).toMatch(/^## `\[\[?[a-zA-Z.-]+\]\]?`( with `type = "http"`)?\n\n.+\.\n\n\| Key /);
 });
 
 test("the tables replace what stands between the markers, and nothing else", () => {

@@ -1,7 +1,7 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import type { CacheConfig } from "../../src/config/schema.js";
+import type { SshCacheConfig } from "../../src/config/schema.js";
 import { attemptCache } from "../../src/daemon/attempt.js";
 import { findBySsh } from "../../src/daemon/find-ssh.js";
 import type { Discovery, LookupResult, LookupTarget } from "../../src/sources/discovery.js";
@@ -12,7 +12,7 @@ import { temporaryFolder } from "../support/temp-folder.js";
 
 /** One try where nobody answers, on a machine without ssh unless it is given a PATH. */
 async function lookInVain(
-  config: Partial<CacheConfig>,
+  config: Partial<SshCacheConfig>,
   how: LookupResult["how"],
   options: { path?: string; signal?: AbortSignal } = {},
 ): Promise<{ posted: CacheEvent[]; targets: LookupTarget[] }> {

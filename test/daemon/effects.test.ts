@@ -4,11 +4,13 @@ import { createEffects } from "../../src/daemon/effects.js";
 import type { Tether } from "../../src/daemon/tether.js";
 import type { Desired } from "../../src/decision/desired.js";
 import { initialState, type CacheState } from "../../src/decision/state.js";
+import type { SshLink } from "../../src/link/link.js";
 import type { Conditions } from "../../src/sources/conditions.js";
 import { onlineState } from "../support/states.js";
 
 /** A tether that comes into use as soon as it is wished for, and writes down what is done to it. */
-function fakeTether(name: string, journal: string[]): Tether {
+function fakeTether(name: string, journal: string[], through: () => SshLink | null = () => null): Tether {
+  const ssh = {} as SshLink;
   let inUse: number | null = null;
   let uploadsOver: number | null = null;
   return {
@@ -25,6 +27,8 @@ function fakeTether(name: string, journal: string[]): Tether {
       }
       return Promise.resolve();
     },
+    ssh: () => (inUse === null ? null : ssh),
+    through: () => (inUse === null ? null : through()),
     link: () => (inUse === null ? null : ({} as CacheLink)),
     startUploads: () => {
       if (uploadsOver === inUse) return;
@@ -37,9 +41,15 @@ function fakeTether(name: string, journal: string[]): Tether {
 
 const unknown: Conditions = { metered: null, onBattery: null };
 
-function setUp() {
+/** With `via`, nas is reached through pi. */
+function setUp({ via = false } = {}) {
   const journal: string[] = [];
-  const tethers = new Map(["pi", "nas"].map((name) => [name, fakeTether(name, journal)]));
+  const pi = fakeTether("pi", journal);
+  const nas = fakeTether("nas", journal, () => (via ? pi.ssh() : null));
+  const tethers = new Map([
+    ["pi", pi],
+    ["nas", nas],
+  ]);
   const effects = createEffects({
     tethers,
     entryOf: (name) => ({ name, url: `http://127.0.0.1:1/${name}`, publicKeys: [] }),
@@ -78,6 +88,32 @@ describe("the order that is promised to Nix", () => {
       ]),
     );
     expect(journal).toEqual(["list [nas]", "down pi", "list [nas]"]);
+  });
+
+  it("unlists and takes down what is reached through a cache before that, and brings it back with its own link", async () => {
+    const { journal, apply } = setUp({ via: true });
+    const both = new Map([
+      ["pi", onlineState(1)],
+      ["nas", onlineState(1)],
+    ]);
+    await apply(both);
+    journal.length = 0;
+    await apply(
+      new Map<string, CacheState>([
+        ["pi", initialState(0)],
+        ["nas", onlineState(1)],
+      ]),
+    );
+    expect(journal.slice(0, 3)).toEqual(["list []", "down nas", "down pi"]);
+    await apply(both);
+    journal.length = 0;
+    await apply(
+      new Map<string, CacheState>([
+        ["pi", initialState(0)],
+        ["nas", initialState(0)],
+      ]),
+    );
+    expect(journal).toEqual(["list []", "down nas", "down pi", "list []"]);
   });
 
   it("unlists a cache that is in grave doubt and leaves all of it standing", async () => {

@@ -37,6 +37,7 @@ const info: PathInfo = {
 function facts(state: CacheState): CacheFacts {
   const link = { transport: "socket", nixVersion: "2.31.2" } as CacheLink;
   return {
+    type: "ssh",
     host: "raspberrypi.local",
     ways: waysOf(cacheConfig({ host: "raspberrypi.local" })),
     trusted: true,

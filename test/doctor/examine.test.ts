@@ -16,6 +16,7 @@ import { TetherError } from "../../src/util/errors.js";
 
 const everywhere: WayPlan = { label: null, depth: "whole", rule: null };
 const plan = (name: string, ...ways: readonly WayPlan[]): CachePlan => ({
+  kind: "ssh",
   name,
   ways: ways.length === 0 ? [everywhere] : ways,
 });

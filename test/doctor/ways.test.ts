@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import type { CacheConfig } from "../../src/config/schema.js";
+import type { SshCacheConfig } from "../../src/config/schema.js";
 import { waysOf } from "../../src/daemon/cache-ways.js";
 import type { Network } from "../../src/decision/ways.js";
 import { planWays } from "../../src/doctor/ways.js";
@@ -11,7 +11,7 @@ const home: Network = {
 };
 
 const planned = (
-  table: Partial<CacheConfig>,
+  table: Partial<SshCacheConfig>,
   { network = home, used = null }: { network?: Network; used?: string | null } = {},
 ): [label: string | null, depth: string, rule: string | null][] =>
   planWays("pi", waysOf(cacheConfig({ host: "pi.local", ...table })), { network, used }).map(

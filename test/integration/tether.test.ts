@@ -1,7 +1,7 @@
 // The effects of one cache on a real SSH link: what is taken into use and given up, and in which order.
 
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
-import type { CacheConfig } from "../../src/config/schema.js";
+import type { SshCacheConfig } from "../../src/config/schema.js";
 import { waysOf } from "../../src/daemon/cache-ways.js";
 import { findBySsh } from "../../src/daemon/find-ssh.js";
 import { createTether, type Tether } from "../../src/daemon/tether.js";
@@ -44,7 +44,7 @@ interface Watched {
 /** A tether to a real sshd, between a gateway, an upstream and a forward that write down what becomes of them. */
 async function makeTether(
   openForward?: () => Promise<never>,
-  more: Partial<CacheConfig> = {},
+  more: Partial<SshCacheConfig> = {},
 ): Promise<Watched> {
   const sshd = await fixture.sshd();
   const journal: string[] = [];
@@ -59,7 +59,7 @@ async function makeTether(
   const upstream = { close: () => journal.push("upstream closed") } as unknown as Upstream;
   const find = findBySsh({
     name: "pi",
-    configs: [config],
+    configs: waysOf(config).map((way) => way.config),
     env: { PATH: process.env["PATH"], HOME: fixture.dir, SSH_AUTH_SOCK: fixture.agent.socket },
     log: silentLog,
     handshake: handshakeDaemon,

@@ -5,7 +5,7 @@ import { mkdir, readFile, stat, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { cacheSchema } from "../../src/config/schema.js";
+import { sshCacheSchema } from "../../src/config/cache-schema.js";
 import { findExpectedOffer, findHostKeyOffers } from "../../src/doctor/host-key-offers.js";
 import { createMachine, type Machine } from "../../src/doctor/machine.js";
 import type { Discovery } from "../../src/sources/discovery.js";
@@ -216,7 +216,7 @@ describe("where two machines answer to the name", () => {
       endpoints: options?.thorough === true ? endpoints : endpoints.slice(0, 1),
       how: "mdns",
     });
-    const config = cacheSchema.parse({ host: "pi.local", "known-hosts": join(home.dir, "known_hosts") });
+    const config = sshCacheSchema.parse({ host: "pi.local", "known-hosts": join(home.dir, "known_hosts") });
     return createMachine("pi", config, { discovery: { lookup }, env: home.env, log: silentLog });
   };
   const { signal } = new AbortController();

@@ -23,7 +23,7 @@ export function manualPage(commands: readonly CommandWord[], version: string): s
       prose("The daemon reads TOML. A key that it does not know is an error that names it."),
       list(
         configKeys().map((key) => [
-          `${literal(key.path.join("."))} ${inline(`= ${key.expected}`)}`,
+          `${literal(key.path.join("."))} ${inline(`= ${key.expected}${key.kind === null ? "" : ` (type ${key.kind})`}`)}`,
           keyText(key),
         ]),
       ),

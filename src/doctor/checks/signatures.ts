@@ -16,6 +16,11 @@ const sampleSize = 100;
 export function signaturesCheck(config: CacheConfig, reached: () => Machine | null, here: Here): Look {
   return async (signal) => {
     if (config.trusted) return skipped("not needed: trusted = true accepts unsigned paths");
+    if (config.type === "http") {
+      return skipped(
+        "not looked at: a web server does not tell which paths it has; of one, `nix-tether explain PATH` tells it",
+      );
+    }
     const link = (await reached()?.reached(signal))?.link ?? null;
     if (link === null) return skipped("there is no link");
     const sample = await samplePaths(() => link.openDaemon(), sampleSize, signal);

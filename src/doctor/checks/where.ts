@@ -6,7 +6,8 @@ import { failure, ok, warning } from "../finding.js";
 import { noKey } from "../host-key-offers.js";
 import type { Machine } from "../machine.js";
 
-const ways = {
+/** By what an address was found. */
+export const foundBy = {
   address: "as it stands in the configuration",
   mdns: "by multicast DNS",
   service: "by browsing the service",
@@ -31,7 +32,7 @@ export function nameCheck(machine: Machine): Look {
     const { hostname } = await machine.settings(signal);
     const addresses = [...new Set(endpoints.map(({ address }) => address))];
     if (how === "address") return ok(`${hostname} is an address already`);
-    return ok(`${hostname} is ${addresses.join(", ")}, ${ways[how]}`);
+    return ok(`${hostname} is ${addresses.join(", ")}, ${foundBy[how]}`);
   };
 }
 

@@ -3,7 +3,7 @@
 import { copyFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { describe, expect, test } from "vitest";
-import { cacheSchema } from "../../../src/config/schema.js";
+import { sshCacheSchema } from "../../../src/config/cache-schema.js";
 import { parseNixSettings, type NixSettings } from "../../../src/daemon/nix-settings.js";
 import { judgeState } from "../../../src/doctor/checks/daemon.js";
 import { judgeHook, ownHook, type HookFacts } from "../../../src/doctor/checks/hook.js";
@@ -25,7 +25,7 @@ function shown({ mark, text, remedy }: Finding): string {
   return `${mark}: ${text}${remedy === null ? "" : ` -> ${remedy}`}`;
 }
 
-const pi = cacheSchema.parse({ host: "pi.local" });
+const pi = sshCacheSchema.parse({ host: "pi.local" });
 
 describe("the URLs", () => {
   const ring = urlsOf({ name: "pi", config: pi, port: 37515 });
