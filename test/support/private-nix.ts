@@ -62,6 +62,7 @@ export async function makePrivateNix(
   const assignments = Object.entries(inside).map(([name, value]) => `${name}='${value}'`);
   const enter = `exec nsenter -t ${pid} -m -- env -i ${assignments.join(" ")}`;
   const children = new Set<ChildProcess>();
+  const running = new Set<ChildProcess>();
   await writeFile(at("calls"), "");
   const count = `echo "$*" >>${at("calls")}\n`;
   await writeFile(at("bin", "nix-store"), `#!/bin/sh\n${count}${enter} nix-store "$@"\n`, { mode: 0o755 });
@@ -81,11 +82,15 @@ export async function makePrivateNix(
         env: inside,
         cwd: dir,
         stdio: ["ignore", "pipe", "pipe"],
+        // A group of its own: what a script has started is to end with it.
+        detached: true,
       });
+      running.add(child);
       const output = { stdout: "", stderr: "" };
       child.stdout.setEncoding("utf8").on("data", (text: string) => (output.stdout += text));
       child.stderr.setEncoding("utf8").on("data", (text: string) => (output.stderr += text));
       const [code] = (await once(child, "close")) as [number | null];
+      running.delete(child);
       if (code !== 0) throw new Error(`${script}\nended with ${code}\n${output.stdout}${output.stderr}`);
       return output;
     },
@@ -98,6 +103,7 @@ export async function makePrivateNix(
       return socket;
     },
     dispose: async () => {
+      for (const { pid: group } of running) if (group !== undefined) process.kill(-group, "SIGKILL");
       const exits = [...children].map((child) => once(child, "exit"));
       for (const child of children) child.kill("SIGKILL");
       await Promise.all(exits);
