@@ -60,6 +60,12 @@
       nixosModules = rec {
         laptop = withPackage ./nixos/laptop.nix;
         pi = ./nixos/pi.nix;
+        farm =
+          { pkgs, ... }:
+          {
+            imports = [ ./nixos/farm.nix ];
+            services.nix-tether.farm.package = lib.mkDefault (packageFor pkgs);
+          };
         default = laptop;
       };
 

@@ -11,6 +11,7 @@ let
     attrNames
     concatStringsSep
     filterAttrs
+    mapAttrs
     mkIf
     mkOption
     types
@@ -18,6 +19,9 @@ let
 
   cfg = config.services.nix-tether;
   toml = pkgs.formats.toml { };
+  farm = import ./farm.nix { inherit lib toml; };
+  # A machine that only has farms needs no daemon.
+  hasCaches = cfg.settings.caches != { };
   program = lib.getExe cfg.package;
   inherit (cfg.settings.gateway) port;
 
@@ -43,6 +47,14 @@ let
     (lib.makeBinPath [
       pkgs.openssh
       pkgs.systemd
+    ])
+  ];
+
+  farmPath = concatStringsSep ":" [
+    path
+    (lib.makeBinPath [
+      pkgs.git
+      pkgs.util-linux
     ])
   ];
 
@@ -127,6 +139,21 @@ in
       '';
     };
 
+    farms = mkOption {
+      type = types.attrsOf farm.type;
+      default = { };
+      example = lib.literalExpression ''
+        {
+          home = {
+            repository = "git@git.example.org:me/nixos-config.git";
+            attributes = [ "nixosConfigurations.laptop.config.system.build.toplevel" ];
+            push-to = [ "disk" ];
+          };
+        }
+      '';
+      description = "Build farms, by names of your choice: {command}`nix-tether farm`. Each has a timer.";
+    };
+
     includeOverride = mkOption {
       type = types.bool;
       default = true;
@@ -142,7 +169,7 @@ in
   config = mkIf cfg.enable {
     assertions = [
       (require pkgs.stdenv.hostPlatform.isLinux " needs systemd, so it works on Linux only.")
-      (require (cfg.settings.caches != { }) ".caches names no cache; set at least one, e.g. caches.pi.host.")
+      (require (hasCaches || cfg.farms != { }) ".caches names no cache; set at least one, e.g. caches.pi.host.")
       (require (hostless == [ ]) ".caches: ${concatStringsSep ", " hostless} has no host.")
       (require (badNames == [ ]) ".caches: ${concatStringsSep ", " badNames} can not be the name of a cache: it takes 1 to 32 letters, digits, \"-\" and \"_\", and is not \"control\".")
       (require (unknownTargets == [ ]) ".uploads.to names ${concatStringsSep ", " unknownTargets}, which is none of caches.")
@@ -152,16 +179,32 @@ in
 
     home.packages = [ cfg.package ];
 
+    services.nix-tether.settings.farms = mkIf (cfg.farms != { }) (
+      mapAttrs (_: farm.settingsOf) cfg.farms
+    );
+
     xdg.configFile."nix-tether/config.toml".source =
       toml.generate "nix-tether-config.toml" (withoutNulls cfg.settings);
 
-    xdg.configFile."nix/nix.conf" = mkIf (cfg.includeOverride && !nixModuleWrites) { text = include; };
-    nix.extraOptions = mkIf (cfg.includeOverride && nixModuleWrites) include;
+    xdg.configFile."nix/nix.conf" = mkIf (hasCaches && cfg.includeOverride && !nixModuleWrites) { text = include; };
+    nix.extraOptions = mkIf (hasCaches && cfg.includeOverride && nixModuleWrites) include;
 
-    systemd.user = import ./units.nix {
-      inherit lib program path port;
-      # A change of the configuration restarts the daemon.
-      restartTriggers = [ "${config.xdg.configFile."nix-tether/config.toml".source}" ];
-    };
+    systemd.user = lib.mkMerge [
+      (mkIf hasCaches (
+        import ./units.nix {
+          inherit lib program path port;
+          # A change of the configuration restarts the daemon.
+          restartTriggers = [ "${config.xdg.configFile."nix-tether/config.toml".source}" ];
+        }
+      ))
+      (mkIf (cfg.farms != { }) (
+        import ./farm-units.nix {
+          inherit lib program;
+          inherit (cfg) farms;
+          inherit (farm) timer;
+          path = farmPath;
+        }
+      ))
+    ];
   };
 }

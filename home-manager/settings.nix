@@ -88,4 +88,10 @@ table {
     default = { };
     description = "What is sent to the machines.";
   };
+
+  farms = mkOption {
+    type = types.attrsOf toml.type;
+    default = { };
+    description = "Build farms; {option}`services.nix-tether.farms` has these, and their timers.";
+  };
 }

@@ -22,6 +22,10 @@ interface Home {
   basic: { settings: Record<string, unknown> };
   full: { settings: Record<string, unknown> };
   typedKeys: Record<string, string[]>;
+  farm: {
+    settings: Record<string, unknown>;
+    units: { services: Record<string, Unit>; timers: Record<string, Unit> };
+  };
   units: { services: Record<string, Unit>; sockets: Record<string, Unit> };
 }
 
@@ -97,7 +101,7 @@ test("every Nix file parses", () => {
   expect(() => nix(["--parse", ...nixFiles().map((file) => join(root, file))])).not.toThrow();
 });
 
-test.each(["home", "laptop", "pi", "flake"])("%s: as it is written down", async (part) => {
+test.each(["home", "laptop", "pi", "farm", "flake"])("%s: as it is written down", async (part) => {
   const parts = part in evaluated ? [part] : [];
   for (const name of parts) {
     // The units are compared with their files.
@@ -127,6 +131,19 @@ test("the service is the one in systemd/, but for the program's place", () => {
     Environment: `${Environment}:/pkgs/openssh/bin:/pkgs/systemd/bin`,
   });
   expect(asText(evaluated.home.units.services["nix-tether"] ?? {})).toEqual(file);
+});
+
+test("a farm's units are the ones in systemd/, but for the program's place and the time", () => {
+  const file = readUnit("systemd/nix-tether-farm@.service");
+  const { ExecStart, Environment } = file["Service"] as Record<string, string>;
+  Object.assign(file["Service"] ?? {}, {
+    ExecStart: ExecStart?.replace("/usr/bin/env nix-tether", "/pkgs/nix-tether/bin/nix-tether"),
+    Environment: `${Environment}:/pkgs/openssh/bin:/pkgs/systemd/bin:/pkgs/git/bin:/pkgs/util-linux/bin`,
+  });
+  const { services, timers } = evaluated.home.farm.units;
+  expect(asText(services["nix-tether-farm@"] ?? {})).toEqual(file);
+  const timer = JSON.stringify(readUnit("systemd/nix-tether-farm@.timer")).replaceAll("%i", "home");
+  expect(asText(timers)).toEqual({ "nix-tether-farm@home": JSON.parse(timer) as object });
 });
 
 test("root's units are the ones in root/", () => {
@@ -171,6 +188,9 @@ test("the program takes the configuration, and knows every key that has a type",
     writeFileSync(file, stringify(settings));
     await expect(loadConfig(file, folder)).resolves.toMatchObject({ caches: { pi: { host: "pi.local" } } });
   }
+  const farm = join(folder, "farm.toml");
+  writeFileSync(farm, stringify(evaluated.home.farm.settings));
+  await expect(loadConfig(farm, folder)).resolves.toMatchObject({ farms: { home: { keep: 2 } } });
   const known = configKeys().map(({ path }) => path.join("."));
   const typed = Object.entries(evaluated.home.typedKeys).flatMap(([table, keys]) =>
     keys.map((key) => `${table}.${key}`),

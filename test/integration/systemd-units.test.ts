@@ -89,3 +89,36 @@ test("a wrong configuration and a missing program are told once, not retried, an
     "answer 404",
   ]);
 });
+
+test("a farm runs as a service with real git and Nix, and its timer says when it does next", async () => {
+  const output = await session.run(`
+    cd ~; export NIX_STORE_DIR=~/nix/store NIX_STATE_DIR=~/nix/var NIX_LOG_DIR=~/nix/log NIX_CONF_DIR=~/nix/conf NIX_REMOTE=local
+    mkdir -p nix/conf; printf 'sandbox = false\\nsubstituters =\\n' >nix/conf/nix.conf
+    git init -q repo; cd repo; git config user.name Ada; git config user.email ada@example.org
+    cat >flake.nix <<'NIX'
+      { outputs = _: { packages.x86_64-linux.hello = builtins.derivation {
+        name = "hello"; system = "x86_64-linux"; builder = "/bin/sh"; args = [ "-c" "echo hello >$out" ];
+      }; }; }
+NIX
+    git add .; git commit -qm begin
+    printf '[farms.home]\\nrepository = "%s"\\nattributes = ["packages.x86_64-linux.hello"]\\n' ~/repo >~/.config/nix-tether/config.toml
+    systemctl --user import-environment NIX_STORE_DIR NIX_STATE_DIR NIX_LOG_DIR NIX_CONF_DIR NIX_REMOTE
+    systemctl --user start nix-tether-farm@home.service
+    ${show("-farm@home.service", "Result", "ExecMainStatus")}
+    cat ~/.local/state/nix-tether/farms/home/good/packages.x86_64-linux.hello
+    systemctl --user start nix-tether-farm@home.timer
+    ~/.local/bin/nix-tether farm list
+    systemctl --user start nix-tether-farm@other.service 2>/dev/null || echo "not started"
+    ${show("-farm@other.service", "ExecMainStatus", "NRestarts")}
+  `);
+  expect(output.trim().split("\n")).toEqual([
+    "Result=success",
+    "ExecMainStatus=0",
+    "hello",
+    expect.stringMatching(/^FARM +LAST RUN +RESULT/),
+    expect.stringMatching(/^home .*all is well, 1 of 1 build good +[A-Z][a-z]{2} 20/),
+    "not started",
+    "NRestarts=0",
+    "ExecMainStatus=2",
+  ]);
+});

@@ -35,6 +35,7 @@ in
   home = import ./home-cases.nix arguments;
   laptop = import ./laptop-cases.nix arguments;
   pi = import ./pi-cases.nix arguments;
+  farm = import ./farm-cases.nix arguments;
 }
 // (
   if nixpkgs != null then

@@ -73,6 +73,23 @@ let
   );
   triggers = config: config.systemd.user.services.nix-tether.Unit.X-Restart-Triggers;
 
+  # A machine that has farms only.
+  farm = evaluate {
+    settings.static.disk.path = "/srv/nix-cache";
+    farms.home = {
+      repository = "/srv/conf.git";
+      attributes = [ "packages.x86_64-linux.hello" ];
+      push-to = [ "disk" ];
+    };
+    farms.by-hand = {
+      repository = "git@git.example.org:tools";
+      attributes = [ "packages.x86_64-linux.default" ];
+      git-push = "never";
+      nix-options.max-jobs = 1;
+      startAt = null;
+    };
+  } { };
+
   neighbour = {
     enable = true;
     settings.gateway.port = 37515;
@@ -85,9 +102,20 @@ in
     services = pick [ "nix-tether" "nix-tether-away@" ] basic.systemd.user.services;
     sockets = pick [ "nix-tether" "nix-tether-away" ] basic.systemd.user.sockets;
   };
+  farm = show farm // {
+    timers = builtins.attrNames farm.systemd.user.timers;
+    services = builtins.attrNames farm.systemd.user.services;
+    units = builtins.mapAttrs (_: builtins.mapAttrs (_: plain)) {
+      inherit (farm.systemd.user) services timers;
+    };
+  };
   typedKeys = builtins.mapAttrs (_: builtins.attrNames) {
     inherit (basic.services.nix-tether.settings) gateway uploads;
     "caches.NAME" = basic.services.nix-tether.settings.caches.pi;
+    "farms.NAME" = builtins.removeAttrs farm.services.nix-tether.farms.home [
+      "nix-options"
+      "startAt"
+    ];
   };
   restartsForSettings = triggers basic != triggers full;
   portOfSockets = map (socket: socket.Socket.ListenStream) (

@@ -64,6 +64,7 @@ rec {
   // lib.genAttrs [
     "avahi"
     "getent"
+    "git"
     "nix"
     "nodejs"
     "openssh"
