@@ -3,8 +3,8 @@
 
 import type { Logger } from "pino";
 import { parseStorePath } from "../protocol/store-path.js";
-import { matchesGlob } from "./glob.js";
 import type { LocalInfos } from "../nix/path-infos.js";
+import { matchesGlob } from "../util/glob.js";
 
 /** Resolves to those that are not to be uploaded. Never rejects. */
 export type Sieve = (paths: readonly string[]) => Promise<ReadonlySet<string>>;

@@ -6,6 +6,7 @@ test.each([
   ["1.5min", 90_000],
   ["6h", 21_600_000],
   ["14d", 1_209_600_000],
+  ["2w", 1_209_600_000],
 ])("%s is a span of time", (text, ms) => {
   expect(parseDuration(text)).toBe(ms);
 });

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { matchesGlob } from "../../src/uploads/glob.js";
+import { matchesGlob } from "../../src/util/glob.js";
 
 test.each([
   ["hello-2.12", "hello-2.12", true],

@@ -1,0 +1,8 @@
+// How far work on a whole static cache has come.
+
+export interface Progress {
+  readonly doing: "reading" | "checking" | "removing";
+  /** Files. */
+  readonly done: number;
+  readonly all: number;
+}
