@@ -37,6 +37,7 @@ const codes: ReadonlyMap<string, number> = new Map([
   ["config-unreadable", exitCode.usage],
   ["config-invalid", exitCode.usage],
   ["unknown-cache", exitCode.usage],
+  ["unknown-target", exitCode.usage],
   ["no-daemon", exitCode.noDaemon],
   ["already-running", exitCode.alreadyRunning],
   ["unknown-farm", exitCode.usage],

@@ -7,6 +7,7 @@ import { commonOptions, recordCommands, type CommandWord } from "./command-line.
 import { processContext, type CliContext } from "./context.js";
 import { exitCode, fail } from "./exit.js";
 import { corrected } from "./mistyped.js";
+import { withStaticCommands } from "./static-commands.js";
 
 const queueActions = ["list", "retry", "drop"] as const;
 const farmActions = ["run", "list", "status"] as const;
@@ -45,7 +46,7 @@ function program(
   ends: (end: Promise<number>) => Promise<void>,
 ): Argv {
   const width = context.stdout.isTTY === true ? context.stdout.columns || 80 : 100;
-  return root
+  const commands = root
     .scriptName("nix-tether")
     .locale("en")
     .usage("$0 <command>\n\nUse the Nix stores you own while they are in reach.")
@@ -257,6 +258,7 @@ function program(
       (command) => command,
       () => ends(import("../demo/demo.js").then(({ runDemo }) => runDemo(context))),
     );
+  return withStaticCommands(commands, context, ends);
 }
 
 function withCache(command: Argv): Argv<{ cache: string | undefined }> {

@@ -20,6 +20,14 @@ const known: ReadonlyMap<string, KnownValue> = new Map<string, KnownValue>([
   ["fingerprint", { kind: "text", shown: "fingerprint" }],
   ["path", { kind: "file", shown: "path" }],
   ["paths", { kind: "file", shown: "path" }],
+  ["target", { kind: "file", shown: "target" }],
+  ["older-than", { kind: "text", shown: "age" }],
+  ["max-size", { kind: "text", shown: "size" }],
+  ["keep", { kind: "text", shown: "name" }],
+  ["wait", { kind: "text", shown: "time" }],
+  ["folder", { kind: "file", shown: "folder" }],
+  ["listen", { kind: "text", shown: "address" }],
+  ["public-key", { kind: "text", shown: "key" }],
 ]);
 
 /** What `value` of `command` may be, where it is no choice of a few words. Null where nobody has said. */

@@ -3,6 +3,7 @@
 
 import { z } from "zod";
 import { cacheSchema } from "./cache-schema.js";
+import { parseDuration } from "./duration.js";
 import { farmName, farmSchema } from "./farm-schema.js";
 import { parseSize } from "./size.js";
 import { absolutePath, argument, cacheName, hostWords, pattern, port } from "./leaves.js";
@@ -23,6 +24,15 @@ const size = z
   .string(sizeWords)
   .refine((text) => parseSize(text) !== null, sizeWords)
   .transform((text) => parseSize(text) ?? 0);
+
+const ageWords = 'a span of time such as "14d" or "12h"';
+const age = z
+  .string(ageWords)
+  .refine((text) => parseDuration(text) !== null, ageWords)
+  .transform((text) => parseDuration(text) ?? 0);
+
+const keepShape = /^(\/nix\/store\/[0-9a-z]{32}-[0-9a-zA-Z+\-._?=]{1,211}|[0-9a-zA-Z+\-._?=*]{1,211})$/;
+const keepWords = 'a list of store paths, or patterns for names such as "nixos-system-*"';
 
 const cacheUrl = /^https?:\/\/[^\s/?#@]+[^\s?#@]*$/;
 const urlsWords = 'a list of URLs such as "https://cache.nixos.org"';
@@ -46,6 +56,18 @@ const staticSchema = z.strictObject({
     .enum(["zstd", "xz", "none"], '"zstd", "xz" or "none"')
     .default("zstd")
     .describe("How NARs are compressed: `zstd` is quick, `xz` is smaller and takes far longer."),
+  "older-than": age
+    .optional()
+    .describe(
+      "What `nix-tether gc` takes for old, unless it is told: unchanged for so long, and needed by nothing younger.",
+    ),
+  "max-size": size
+    .optional()
+    .describe("What the cache may have after `nix-tether gc`, unless that is told; the oldest goes for it."),
+  keep: z
+    .array(pattern(keepShape, keepWords), keepWords)
+    .default([])
+    .describe("What `nix-tether gc` never takes, with all that it needs; `*` is any characters, `?` one."),
 });
 
 /** The whole of `config.toml`. That `uploads.to` names caches is checked where it is loaded. */

@@ -1,5 +1,6 @@
 // `gc` of a static cache: reads it, decides what goes, and has that removed, alone in the cache.
 
+import type { Activity } from "./activity.js";
 import type { CacheFolder } from "./cache-folder.js";
 import { planGc, type GcPlan, type GcRules } from "./gc-plan.js";
 import { checkIsCache, readInventory, type Inventory } from "./inventory.js";
@@ -7,19 +8,10 @@ import { pinnedPaths, type Pin } from "./keep.js";
 import type { Progress } from "./progress.js";
 import { removeFiles, type Removed } from "./remove-files.js";
 
-/** Being the only one that removes from a cache, while nobody pushes to it. */
-export interface AloneInCache {
-  /** Aborted when that can no longer be said; nothing may be removed then. */
-  readonly lost: AbortSignal;
-  /** What the clock of the folder's machine said when this began, in milliseconds since the epoch. */
-  readonly since: number;
-  leave(): Promise<void>;
-}
-
 export interface CollectOptions extends Omit<GcRules, "pinned"> {
   readonly pins: readonly Pin[];
-  /** Null: nothing is to be removed, only to be found. */
-  readonly enter: ((signal: AbortSignal) => Promise<AloneInCache>) | null;
+  /** Begins a collection; null: nothing is to be removed, only to be found. */
+  readonly enter: ((signal: AbortSignal) => Promise<Activity>) | null;
   readonly signal: AbortSignal;
   /** Milliseconds since the epoch. */
   readonly now: () => number;
@@ -38,26 +30,19 @@ export interface Collected {
 /** @throws TetherError `not-a-cache`, what `enter` and the folder throw; or the signal's reason. The cache is valid in any case. */
 export async function collect(folder: CacheFolder, options: CollectOptions): Promise<Collected> {
   await checkIsCache(folder, options.signal);
-  if (options.enter === null) return find(folder, options, options.signal, options.now());
+  if (options.enter === null) return find(folder, options, options.now());
   const alone = await options.enter(options.signal);
   try {
-    const signal = AbortSignal.any([options.signal, alone.lost]);
     // Of two clocks that differ one is wrong; by the earlier one nothing goes too soon.
-    const found = await find(folder, options, signal, Math.min(options.now(), alone.since));
-    const removed = await removeFiles(folder, found.plan.batches, { ...options, signal });
-    return { ...found, removed };
+    const found = await find(folder, options, Math.min(options.now(), alone.now()));
+    return { ...found, removed: await removeFiles(folder, found.plan.batches, { ...options, alone }) };
   } finally {
-    await alone.leave();
+    await alone.end();
   }
 }
 
-async function find(
-  folder: CacheFolder,
-  options: CollectOptions,
-  signal: AbortSignal,
-  now: number,
-): Promise<Collected> {
-  const { onProgress, pins } = options;
+async function find(folder: CacheFolder, options: CollectOptions, now: number): Promise<Collected> {
+  const { onProgress, pins, signal } = options;
   const onRead = (done: number, all: number): void => onProgress({ doing: "reading", done, all });
   const inventory = await readInventory(folder, { signal, onRead });
   const { hashParts: pinned, unused: unusedPins } = pinnedPaths(inventory, pins);

@@ -2,6 +2,7 @@
 
 import type { CacheFile, CachedPath, Inventory } from "./inventory.js";
 import { referrersOf, removalBatches, withReferences } from "./removal.js";
+import { rubbish, unownedFiles } from "./unowned.js";
 
 export interface GcRules {
   /** Milliseconds; null where age alone is no reason to go. */
@@ -28,24 +29,21 @@ export interface GcPlan {
   readonly bytes: { readonly all: number; readonly removed: number };
 }
 
-/** So long what belongs to nothing may belong to a push that has been cut, and goes on where it was: a day. */
-const unfinishedMs = 24 * 3600 * 1000;
-
 /** `now` is in milliseconds since the epoch. */
 export function planGc(inventory: Inventory, rules: GcRules, now: number): GcPlan {
   const { paths } = inventory;
   const kept = keptByAge(inventory, rules, now);
   const gone = new Map<string, GoneBecause>();
   for (const hashPart of paths.keys()) if (!kept.has(hashPart)) gone.set(hashPart, "old");
-  const rubbish = rubbishOf(inventory, now - Math.max(unfinishedMs, rules.olderThanMs ?? 0), now);
+  const unowned = rubbish(inventory, rules.olderThanMs ?? 0, now);
   const all = sum(everyFile(inventory));
   if (rules.maxBytes !== null) {
     const left = sizeLedger(inventory, kept.keys());
-    const unowned = sum(unownedFiles(inventory)) - sum(rubbish);
-    makeRoom(inventory, kept, gone, left, rules.maxBytes - unowned);
+    const others = sum(unownedFiles(inventory)) - sum(unowned);
+    makeRoom(inventory, kept, gone, left, rules.maxBytes - others);
   }
-  const batches = removalBatches(inventory, new Set(gone.keys()), rubbish);
-  return { batches, gone, kept, rubbish, bytes: { all, removed: sum(batches.flat()) } };
+  const batches = removalBatches(inventory, new Set(gone.keys()), unowned);
+  return { batches, gone, kept, rubbish: unowned, bytes: { all, removed: sum(batches.flat()) } };
 }
 
 /** The bytes of what a path alone has in the cache, and of its NAR. */
@@ -172,18 +170,6 @@ function createQueue(): { add(one: Candidate): void; first(): Candidate | undefi
     first: () => waiting.at(-1),
     dropFirst: () => void waiting.pop(),
   };
-}
-
-/** Without the NARs that a narinfo names. */
-function unownedFiles({ paths, nars, leftovers }: Inventory): CacheFile[] {
-  const named = new Set([...paths.values()].flatMap((path) => path.nars));
-  return [...leftovers, ...[...nars.values()].filter(({ name }) => !named.has(name))];
-}
-
-function rubbishOf(inventory: Inventory, narsBefore: number, now: number): CacheFile[] {
-  return unownedFiles(inventory).filter(
-    ({ name, modifiedAt }) => modifiedAt <= (inventory.nars.has(name) ? narsBefore : now - unfinishedMs),
-  );
 }
 
 function everyFile({ paths, nars, leftovers }: Inventory): CacheFile[] {

@@ -2,7 +2,7 @@
 
 export interface Progress {
   readonly doing: "reading" | "checking" | "removing";
-  /** Files. */
+  /** Files; of `checking`, bytes. */
   readonly done: number;
   readonly all: number;
 }

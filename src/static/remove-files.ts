@@ -1,6 +1,8 @@
 // Removes files of a static cache, batch by batch, so that the cache is valid at every moment.
 
+import { TetherError } from "../util/errors.js";
 import { inParallel } from "../util/in-parallel.js";
+import type { Activity } from "./activity.js";
 import type { CacheFolder } from "./cache-folder.js";
 import type { CacheFile } from "./inventory.js";
 import type { Progress } from "./progress.js";
@@ -13,11 +15,21 @@ export interface Removed {
 
 const removalsAtOnce = 64;
 
-/** `batches` as `removalBatches` makes them. Ends early with the folder's error, or the signal's reason. */
+export interface RemoveOptions {
+  /** Nothing is removed any more once it is not held. */
+  readonly alone: Activity;
+  readonly signal: AbortSignal;
+  readonly onProgress: (progress: Progress) => void;
+}
+
+/**
+ * `batches` as `removalBatches` makes them. Ends early with the folder's error, `cache-busy`, or the signal's reason: what
+ * had to go first is gone then.
+ */
 export async function removeFiles(
   folder: CacheFolder,
   batches: readonly (readonly CacheFile[])[],
-  { signal, onProgress }: { readonly signal: AbortSignal; readonly onProgress: (progress: Progress) => void },
+  { alone, signal, onProgress }: RemoveOptions,
 ): Promise<Removed> {
   const all = batches.reduce((count, batch) => count + batch.length, 0);
   let done = 0;
@@ -26,6 +38,7 @@ export async function removeFiles(
   for (const batch of batches) {
     await inParallel(batch, removalsAtOnce, async ({ name, size }) => {
       signal.throwIfAborted();
+      if (!alone.isHeld()) throw overtaken(folder);
       if (await folder.remove(name, signal)) {
         files += 1;
         bytes += size;
@@ -34,4 +47,14 @@ export async function removeFiles(
     });
   }
   return { files, bytes };
+}
+
+function overtaken({ label }: CacheFolder): TetherError {
+  return new TetherError(
+    "cache-busy",
+    `${label} was out of sight for so long that others may be at it by now`,
+    {
+      remedy: "What is there is complete. Run the command again.",
+    },
+  );
 }

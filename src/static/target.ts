@@ -19,6 +19,15 @@ export interface StaticTarget {
   /** The secret key file that what is pushed is signed with; null: signatures that are there already go along. */
   readonly signingKey: string | null;
   readonly compression: StaticConfig["compression"];
+  /** What a collection is to take where nobody says anything else. */
+  readonly collection: {
+    /** Milliseconds; null where age is no reason to go. */
+    readonly olderThanMs: number | null;
+    /** Null where it may be of any size. */
+    readonly maxBytes: number | null;
+    /** See `parsePin`. */
+    readonly keep: readonly string[];
+  };
 }
 
 /**
@@ -30,7 +39,8 @@ export function resolveTarget(word: string, config: Config, cwd: string): Static
   const configured = Object.hasOwn(config.static, word) ? config.static[word] : undefined;
   if (configured !== undefined) return fromConfig(word, configured);
   const place = placeOf(word, cwd);
-  if (place !== null) return { name: word, place, signingKey: null, compression: "zstd" };
+  if (place !== null)
+    return { name: word, place, signingKey: null, compression: "zstd", collection: noCollection };
   const names = Object.keys(config.static);
   const meant = nearest(word, names);
   throw new TetherError("unknown-target", `there is no static cache named ${JSON.stringify(word)}`, {
@@ -41,17 +51,25 @@ export function resolveTarget(word: string, config: Config, cwd: string): Static
   });
 }
 
+const noCollection: StaticTarget["collection"] = { olderThanMs: null, maxBytes: null, keep: [] };
+
 function fromConfig(name: string, config: StaticConfig): StaticTarget {
   const { host, path: folder, compression } = config;
   const signingKey = config["signing-key"] ?? null;
-  if (host === undefined) return { name, place: { kind: "local", folder }, signingKey, compression };
+  const collection = {
+    olderThanMs: config["older-than"] ?? null,
+    maxBytes: config["max-size"] ?? null,
+    keep: config.keep,
+  };
+  const kept = { name, signingKey, compression, collection };
+  if (host === undefined) return { ...kept, place: { kind: "local", folder } };
   const { user, port } = config;
   const link = {
     host,
     ...(user === undefined ? {} : { user }),
     ...(port === undefined ? {} : { port }),
   };
-  return { name, place: { kind: "sftp", folder, link }, signingKey, compression };
+  return { ...kept, place: { kind: "sftp", folder, link } };
 }
 
 function placeOf(word: string, cwd: string): Place | null {

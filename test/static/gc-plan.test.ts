@@ -1,4 +1,4 @@
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { expect, test } from "vitest";
 import { changedAt, planGc, type GcPlan, type GcRules } from "../../src/static/gc-plan.js";
 import type { Inventory } from "../../src/static/inventory.js";

@@ -10,6 +10,9 @@ const config = configSchema.parse({
       path: "/srv/cache",
       "signing-key": "/k",
       compression: "xz",
+      "older-than": "2w",
+      "max-size": "2G",
+      keep: ["nixos-system-*"],
     },
     here: { path: "/srv/here" },
   },
@@ -26,6 +29,7 @@ test("a configured cache, there and here", () => {
     },
     signingKey: "/k",
     compression: "xz",
+    collection: { olderThanMs: 1_209_600_000, maxBytes: 2 ** 31, keep: ["nixos-system-*"] },
   });
   expect(resolve("here")).toMatchObject({ place: { kind: "local", folder: "/srv/here" }, signingKey: null });
 });

@@ -1,0 +1,67 @@
+// `nix-tether fsck`: finds what is wrong in a static cache, and removes that if told to.
+
+import { askNixSettings } from "../daemon/nix-settings.js";
+import { checkCache } from "../static/fsck.js";
+import { TetherError, messageOf } from "../util/errors.js";
+import { aloneIn, untilInterrupted } from "./alone.js";
+import type { CliContext } from "./context.js";
+import { exitCode } from "./exit.js";
+import { fsckJson, fsckText, isLeft } from "./fsck-text.js";
+import { findTarget, openTarget, type TargetArguments } from "./open-target.js";
+import { waitOf } from "./target-options.js";
+import { createWorkProgress } from "./work-progress.js";
+
+export interface FsckArguments extends TargetArguments {
+  readonly repair: boolean;
+  readonly full: boolean;
+  readonly publicKeys: readonly string[];
+  readonly wait?: string | undefined;
+  readonly json: boolean;
+}
+
+/** Resolves to the exit code: a failure where something is wrong that has not been repaired. */
+export async function fsck(context: CliContext, args: FsckArguments): Promise<number> {
+  const { stdout, env, now } = context;
+  const target = await findTarget(context, args);
+  const waitMs = waitOf(args.wait);
+  return untilInterrupted(context, async (signal) => {
+    const publicKeys = await keysFor(context, args, signal);
+    const folder = await openTarget(context, target, signal);
+    const progress = createWorkProgress(context);
+    try {
+      const enter = args.repair ? aloneIn(folder, context, waitMs) : null;
+      const options = { env, full: args.full, publicKeys, enter, signal, now, onProgress: progress.show };
+      const checked = await checkCache(folder, options);
+      progress.end();
+      const lines = args.json ? [JSON.stringify(fsckJson(checked))] : fsckText(checked, folder.label);
+      stdout.write(`${lines.join("\n")}\n`);
+      return checked.problems.some((problem) => isLeft(checked, problem)) ? exitCode.failure : exitCode.ok;
+    } finally {
+      progress.end();
+      folder.close();
+    }
+  });
+}
+
+/** Null where signatures are not to be looked at. */
+async function keysFor(
+  { env, stderr }: CliContext,
+  { full, publicKeys }: FsckArguments,
+  signal: AbortSignal,
+): Promise<readonly string[] | null> {
+  for (const key of publicKeys) {
+    if (/^[^\s:]+:[A-Za-z0-9+/]{43}=$/.test(key)) continue;
+    throw new TetherError("usage", `${JSON.stringify(key)} is no public key`, {
+      remedy: "Give it as NAME:BASE64, which is what `nix key convert-secret-to-public` prints.",
+    });
+  }
+  if (publicKeys.length > 0) return publicKeys;
+  if (!full) return null;
+  try {
+    return (await askNixSettings(env, signal)).list("trusted-public-keys");
+  } catch (error) {
+    signal.throwIfAborted();
+    stderr.write(`nix-tether: signatures are not looked at, for want of --public-key: ${messageOf(error)}\n`);
+    return null;
+  }
+}
