@@ -1,5 +1,6 @@
 // What a command may touch of the world: its environment, its streams, the time, an interruption.
 
+import { setMaxListeners } from "node:events";
 import { constants } from "node:os";
 import { createInterface } from "node:readline";
 
@@ -47,6 +48,8 @@ export function processContext(): CliContext {
     now: Date.now,
     interrupted: () => {
       const controller = new AbortController();
+      // A command may have any number of things under way.
+      setMaxListeners(0, controller.signal);
       for (const name of ["SIGINT", "SIGTERM"] as const)
         process.once(name, () => controller.abort(new Interruption(name)));
       return controller.signal;

@@ -7,7 +7,7 @@ import { aloneIn, untilInterrupted } from "./alone.js";
 import type { CliContext } from "./context.js";
 import { exitCode } from "./exit.js";
 import { fsckJson, fsckText, isLeft } from "./fsck-text.js";
-import { findTarget, openTarget, type TargetArguments } from "./open-target.js";
+import { findTarget, withFolder, type TargetArguments } from "./open-target.js";
 import { waitOf } from "./target-options.js";
 import { createWorkProgress } from "./work-progress.js";
 
@@ -24,11 +24,10 @@ export async function fsck(context: CliContext, args: FsckArguments): Promise<nu
   const { stdout, env, now } = context;
   const target = await findTarget(context, args);
   const waitMs = waitOf(args.wait);
+  const progress = createWorkProgress(context);
   return untilInterrupted(context, async (signal) => {
     const publicKeys = await keysFor(context, args, signal);
-    const folder = await openTarget(context, target, signal);
-    const progress = createWorkProgress(context);
-    try {
+    return withFolder(context, target, signal, async (folder) => {
       const enter = args.repair ? aloneIn(folder, context, waitMs) : null;
       const options = { env, full: args.full, publicKeys, enter, signal, now, onProgress: progress.show };
       const checked = await checkCache(folder, options);
@@ -36,10 +35,7 @@ export async function fsck(context: CliContext, args: FsckArguments): Promise<nu
       const lines = args.json ? [JSON.stringify(fsckJson(checked))] : fsckText(checked, folder.label);
       stdout.write(`${lines.join("\n")}\n`);
       return checked.problems.some((problem) => isLeft(checked, problem)) ? exitCode.failure : exitCode.ok;
-    } finally {
-      progress.end();
-      folder.close();
-    }
+    }).finally(() => progress.end());
   });
 }
 

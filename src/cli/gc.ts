@@ -8,7 +8,7 @@ import { aloneIn, untilInterrupted } from "./alone.js";
 import type { CliContext } from "./context.js";
 import { exitCode } from "./exit.js";
 import { gcJson, gcText, gcWarnings } from "./gc-text.js";
-import { findTarget, openTarget, type TargetArguments } from "./open-target.js";
+import { findTarget, withFolder, type TargetArguments } from "./open-target.js";
 import { durationOf, sizeOf, waitOf } from "./target-options.js";
 import { createWorkProgress } from "./work-progress.js";
 
@@ -26,12 +26,12 @@ export async function gc(context: CliContext, args: GcArguments): Promise<number
   const { stdout, stderr, now } = context;
   const target = await findTarget(context, args);
   const rules = rulesOf(args, target);
-  return untilInterrupted(context, async (signal) => {
-    const folder = await openTarget(context, target, signal);
-    const progress = createWorkProgress(context);
-    try {
+  const progress = createWorkProgress(context);
+  return untilInterrupted(context, (signal) =>
+    withFolder(context, target, signal, async (folder) => {
       const enter = args.dryRun ? null : aloneIn(folder, context, rules.waitMs);
-      const collected = await collect(folder, { ...rules, enter, signal, now, onProgress: progress.show });
+      const options = { ...rules, enter, signal, now, onProgress: progress.show };
+      const collected = await collect(folder, options);
       progress.end();
       const { notes, failures } = gcWarnings(collected, rules.maxBytes);
       const about = { label: folder.label, dryRun: args.dryRun, now: now() };
@@ -39,11 +39,8 @@ export async function gc(context: CliContext, args: GcArguments): Promise<number
       stdout.write(`${lines.join("\n")}\n`);
       for (const line of [...notes, ...failures]) stderr.write(`nix-tether: ${line}\n`);
       return failures.length === 0 ? exitCode.ok : exitCode.failure;
-    } finally {
-      progress.end();
-      folder.close();
-    }
-  });
+    }).finally(() => progress.end()),
+  );
 }
 
 interface Rules {

@@ -1,11 +1,14 @@
-// The static cache that a command is about, opened.
+// The static cache that a command is about: found in the configuration, and its folder opened for the time of the command.
 
 import path from "node:path";
 import { configPaths } from "../config/dirs.js";
 import { loadConfig } from "../config/load.js";
 import { configSchema, type Config } from "../config/schema.js";
+import { quietLog } from "../doctor/quiet-log.js";
+import { createDiscovery } from "../sources/discovery.js";
 import type { CacheFolder } from "../static/cache-folder.js";
-import { createLocalFolder } from "../static/local-folder.js";
+import { openFolder, type OpenFolderDeps } from "../static/open-folder.js";
+import { openSteadily } from "../static/steady-folder.js";
 import { resolveTarget, type StaticTarget } from "../static/target.js";
 import { TetherError } from "../util/errors.js";
 import type { CliContext } from "./context.js";
@@ -15,17 +18,38 @@ export interface TargetArguments {
   readonly config?: string | undefined;
 }
 
+/** How long a cache's machine may be away in the middle of the work, in milliseconds. */
+const patienceMs = 2 * 60_000;
+
 /** @throws TetherError as `loadConfig` and `resolveTarget` do */
 export async function findTarget({ env }: CliContext, args: TargetArguments): Promise<StaticTarget> {
   return resolveTarget(args.target, await configFor(env, args.config), process.cwd());
 }
 
-export async function openTarget(
-  _context: CliContext,
+/** Rejects as `openFolder` and `use` do. */
+export async function withFolder<T>(
+  { env, stderr }: CliContext,
   target: StaticTarget,
-  _signal: AbortSignal,
-): Promise<CacheFolder> {
-  return createLocalFolder(target.place.folder);
+  signal: AbortSignal,
+  use: (folder: CacheFolder) => Promise<T>,
+): Promise<T> {
+  const log = quietLog(env);
+  const discovery = createDiscovery({ log, includeLoopback: true });
+  const locate: OpenFolderDeps["locate"] = async (host, during) =>
+    (await discovery.lookup({ host }, during)).endpoints;
+  let folder: CacheFolder | null = null;
+  try {
+    folder = await openSteadily({
+      open: (during) => openFolder(target, { env, log, locate }, during),
+      signal,
+      patienceMs,
+      onCut: ({ message }) => stderr.write(`nix-tether: ${message}; waiting for its return\n`),
+    });
+    return await use(folder);
+  } finally {
+    folder?.close();
+    await discovery.close();
+  }
 }
 
 /** A folder can be named without any configuration. */

@@ -5,7 +5,14 @@ import { baseNameOf, isHashPart, parseStorePath, storeDir } from "../protocol/st
 import { TetherError, messageOf } from "../util/errors.js";
 import { inParallel } from "../util/in-parallel.js";
 import type { CacheFolder, FolderEntry } from "./cache-folder.js";
-import { cacheInfoName, hashPartOf, isTemporaryName, narFolder, narNameOf } from "./cache-names.js";
+import {
+  cacheInfoName,
+  hashPartOf,
+  isTemporaryName,
+  narFolder,
+  narNameOf,
+  pushMarkPrefix,
+} from "./cache-names.js";
 
 /** A file by its name below the cache's folder; its size is in bytes, its time in milliseconds since the epoch. */
 export type CacheFile = Pick<FolderEntry, "name" | "size" | "modifiedAt">;
@@ -146,8 +153,8 @@ function isListing(name: string): boolean {
   return name.endsWith(".ls") && isHashPart(name.slice(0, -".ls".length));
 }
 
-/** Ours, or what Nix's own writing into a folder has left (`LocalBinaryCacheStore::upsertFile`). */
+/** Ours, the mark of a push among them, or what Nix's own writing into a folder has left (`LocalBinaryCacheStore::upsertFile`). */
 function isUnfinished(name: string): boolean {
   const base = name.slice(name.lastIndexOf("/") + 1);
-  return isTemporaryName(base) || /\.tmp\.\d+\.\d+$/.test(base);
+  return isTemporaryName(base) || base.startsWith(pushMarkPrefix) || /\.tmp\.\d+\.\d+$/.test(base);
 }

@@ -52,6 +52,7 @@ export async function makeSftpFixture(): Promise<SftpFixture> {
     place: { kind: "sftp", folder, link: { host: sftpHost, port } },
     signingKey: null,
     compression: "zstd",
+    collection: { olderThanMs: null, maxBytes: null, keep: [] },
   });
   return {
     dir,

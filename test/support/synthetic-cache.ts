@@ -1,11 +1,13 @@
 // Static caches that a test makes up: as what the program reads of one, and as files in a folder.
 
 import { createHash } from "node:crypto";
-import { mkdir, utimes, writeFile } from "node:fs/promises";
+import { mkdir, readdir, readFile, utimes, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { formatNarinfo } from "../../src/protocol/narinfo.js";
 import { encodeNix32, nix32FromHex } from "../../src/protocol/nix32.js";
 import type { Inventory } from "../../src/static/inventory.js";
+import { inParallel } from "../../src/util/in-parallel.js";
+import { Random } from "./random.js";
 
 /** A path, by a short name of the test's. Times are in days before `cacheTime`. */
 export interface MadeUpPath {
@@ -22,7 +24,7 @@ export interface MadeUpPath {
 }
 
 /** "Now", in milliseconds since the epoch. */
-export const cacheTime = Date.UTC(2026, 10, 22);
+export const cacheTime = Date.now();
 
 const dayMs = 86_400_000;
 
@@ -74,10 +76,12 @@ export async function writeCache(folder: string, paths: readonly MadeUpPath[]): 
     await writeFile(file, content);
     await utimes(file, daysAgo(days) / 1000, daysAgo(days) / 1000);
   };
-  for (const one of paths) {
+  await inParallel(paths, 32, async (one) => {
     await write(`${hashPartFor(one.name)}.narinfo`, narinfoTextFor(one), one.narinfoDays);
-    if (one.narMissing !== true) await write(narNameFor(one), narBytesOf(one), one.narDays);
-  }
+    // A shared one was there before.
+    if (one.narMissing !== true && one.narOf === undefined)
+      await write(narNameFor(one), narBytesOf(one), one.narDays);
+  });
 }
 
 /** What the program would read of them. */
@@ -100,4 +104,46 @@ export function inventoryOf(made: readonly MadeUpPath[]): Inventory {
     }),
   );
   return { paths, nars, leftovers: [] };
+}
+
+/**
+ * A cache as one that is pushed to for a month: later paths refer to earlier ones, a few of these to be found everywhere,
+ * and some have the content of the first.
+ */
+export function pushedForAMonth(count: number, seed: string): MadeUpPath[] {
+  const random = new Random(seed);
+  return Array.from({ length: count }, (_, index): MadeUpPath => {
+    const days = 30 * (1 - index / count);
+    const some = index === 0 ? 0 : random.between(0, 5);
+    const refs = Array.from({ length: some }, () =>
+      // What many need is among the first.
+      random.chance(0.5) ? random.between(0, Math.min(index - 1, 50)) : random.between(0, index - 1),
+    );
+    const shares = index > 0 && random.chance(0.03);
+    return {
+      name: `path-${index}`,
+      refs: [...new Set(refs)].map((at) => `path-${at}`),
+      narinfoDays: days,
+      narDays: days,
+      ...(shares ? { narOf: "path-0" } : {}),
+    };
+  });
+}
+
+/** The names of the narinfos in a folder whose NAR or one of whose references is missing, found without the program. */
+export async function brokenNarinfos(folder: string): Promise<string[]> {
+  const there = new Set(await readdir(folder));
+  const nars = new Set((await readdir(path.join(folder, "nar"))).map((name) => `nar/${name}`));
+  const broken: string[] = [];
+  const narinfos = [...there].filter((name) => name.endsWith(".narinfo"));
+  await inParallel(narinfos, 32, async (name) => {
+    const text = await readFile(path.join(folder, name), "utf8");
+    const [, nar = ""] = /^URL: (.*)$/m.exec(text) ?? [];
+    const [, references = ""] = /^References: (.*)$/m.exec(text) ?? [];
+    const missing = references
+      .split(" ")
+      .some((one) => one !== "" && !there.has(`${one.slice(0, 32)}.narinfo`));
+    if (missing || !nars.has(nar)) broken.push(name);
+  });
+  return broken;
 }
