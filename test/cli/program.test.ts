@@ -342,6 +342,9 @@ describe("the command line", () => {
       "hook",
       "completion",
       "demo",
+      "gc",
+      "fsck",
+      "serve",
     ]);
     const { version } = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8")) as {
       version: string;
