@@ -10,7 +10,7 @@ packages=(
   nix-bin nix-setup-systemd patchelf busybox-static debian-archive-keyring
   systemd systemd-sysv systemd-container dbus dbus-user-session libpam-systemd
   iproute2 nftables socat procps iputils-ping util-linux bsdutils curl
-  zsh fish mandoc groff-base sudo chromium-headless-shell
+  zsh fish mandoc groff-base sudo chromium-headless-shell nginx-light openssl
 )
 policy=/usr/sbin/policy-rc.d
 marker="# written by nix-tether's scripts/install-packages.sh"

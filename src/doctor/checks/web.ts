@@ -1,14 +1,14 @@
 // Where a cache on a web server is, and whether it answers as one.
 
 import type { Look } from "../check.js";
-import { ok, skipped, warning } from "../finding.js";
+import { ok, warning } from "../finding.js";
 import type { Website } from "../website.js";
 import { foundBy } from "./where.js";
 
 export function webNameCheck({ config, base, located }: Website): Look {
   return async (signal) => {
     const result = await located(signal);
-    if (result === null) return skipped(`${base.hostname} is looked up by the machine of ${config.via}`);
+    if (result === null) return ok(`${base.hostname}, to be looked up by the machine of ${config.via}`);
     const addresses = [...new Set(result.endpoints.map(({ address }) => address))];
     if (result.how === "address") return ok(`${base.hostname} is an address already`);
     return ok(`${base.hostname} is ${addresses.join(", ")}, ${foundBy[result.how]}`);

@@ -16,8 +16,10 @@ export interface HttpLinkOptions {
   readonly versions: FileVersions;
   readonly onRefused: (error: TetherError | null) => void;
   readonly limits?: Partial<HttpLimits>;
-  /** By default 15 s. */
+  /** After so long without a word from the server it is asked; by default 15 s. */
   readonly heartbeatMs?: number;
+  /** It is not asked more often than that, whatever goes wrong with requests; by default 1 s. */
+  readonly pauseMs?: number;
 }
 
 /** See `CacheLink`. */
@@ -32,15 +34,12 @@ export interface HttpLink {
 /** How long the server has to answer when there is doubt, in milliseconds. */
 const probeMs = 2_000;
 
-/** It is not asked more often than that, whatever goes wrong with requests, in milliseconds. */
-const pauseMs = 1_000;
-
 /** A NAR that fills the link delays the answer: so many times as long, while bytes arrive. */
 const busyPeriods = 3;
 
 /** The cache has just been asked. */
 export function openHttpLink(options: HttpLinkOptions): HttpLink {
-  const { client, base } = options;
+  const { client, base, pauseMs = 1_000 } = options;
   /** The questions that are under way. */
   const questions = new Set<AbortController>();
   let ended = false;
@@ -87,10 +86,10 @@ export function openHttpLink(options: HttpLinkOptions): HttpLink {
     asking = false;
     if (problem !== null) end(new TetherError("link-lost", `${base.host} no longer answers: ${problem}`));
   };
-  const heartbeatMs = options.heartbeatMs ?? 15_000;
+  const { heartbeatMs = 15_000 } = options;
   const heartbeat = setInterval(() => {
     if (performance.now() - lastHeard >= heartbeatMs) void doubt();
-  }, heartbeatMs);
+  }, heartbeatMs / 3);
 
   return {
     openUpstream: () =>

@@ -72,7 +72,8 @@ export function secured(stream: Duplex, host: string, secureContext: SecureConte
   });
 }
 
-function tlsError(host: string, error: NodeJS.ErrnoException): TetherError {
+/** OpenSSL's errors have a `reason` of a few words. */
+function tlsError(host: string, error: NodeJS.ErrnoException & { readonly reason?: string }): TetherError {
   const code = error.code ?? "";
   if (code === "ERR_TLS_CERT_ALTNAME_INVALID" || /CERT|SIGNATURE|ISSUER|CRL/.test(code)) {
     return new TetherError(
@@ -86,7 +87,7 @@ function tlsError(host: string, error: NodeJS.ErrnoException): TetherError {
       },
     );
   }
-  return new TetherError("no-tls", `no TLS with ${host}: ${messageOf(error)}`, {
+  return new TetherError("no-tls", `no TLS with ${host}: ${error.reason ?? error.message}`, {
     remedy: "If the server speaks plain HTTP there, write http:// in the URL.",
     cause: error,
   });
