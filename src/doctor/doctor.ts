@@ -11,6 +11,7 @@ import { TetherError } from "../util/errors.js";
 import { arrange, type CachePlan, type Result } from "./check.js";
 import { examine } from "./examine.js";
 import { looks } from "./looks.js";
+import type { Machine } from "./machine.js";
 import { createMachines } from "./machines.js";
 import { once, type Once } from "./once.js";
 import { planCaches } from "./plan.js";
@@ -44,11 +45,16 @@ export async function runDoctor(options: DoctorOptions): Promise<Result[]> {
   const names = Object.keys(config?.caches ?? {});
   if (config !== null && cache !== null && !names.includes(cache)) throw unknownCache(cache, names);
   const status = statusOf(options.controlSocket);
-  const chosen = Object.entries(config?.caches ?? {}).filter(([name]) => cache === null || name === cache);
-  const caches = await planCaches(Object.fromEntries(chosen), status, signal);
+  // Some lead through others.
+  const all = await planCaches(config?.caches ?? {}, status, signal);
+  const caches = all.filter(({ name }) => cache === null || name === cache);
   const discovery = createDiscovery({ log, includeLoopback: true });
-  const machines = createMachines(caches, { discovery, env, log });
-  const websites = createWebsites(caches, config?.caches ?? {}, { discovery, env, log });
+  const machines = createMachines(all, { discovery, env, log });
+  const openMachines = (name: string): Machine[] =>
+    all
+      .flatMap((one) => (one.name === name ? one.ways : []))
+      .flatMap((way) => (way.depth === "whole" ? (machines.get(way) ?? []) : []));
+  const websites = createWebsites(caches, { discovery, env, openMachines });
   const parts = { config, caches, machines, websites, status, discovery };
   const lookAt = looks({ ...options, ...parts, load: () => load(signal) });
   const checks = arrange(config === null ? [someCache(cache)] : caches, lookAt);

@@ -69,11 +69,16 @@ function blockerOf(check: Check, checks: readonly Check[], found: Found): Pick<C
       return id === need && isSameCache && (way === null || check.way === null || way === check.way);
     });
     if (needed.some((one) => isWell(found.get(one)))) continue;
-    // Where it is not made at all, the cache has no way that may be gone.
-    const first = needed[0] ?? checks.find(({ id, cache }) => id === "way" && cache === check.cache);
+    const first = needed[0] ?? closedWay(check, checks);
     if (first !== undefined) return blockerOf(first, checks, found) ?? first;
   }
   return null;
+}
+
+/** Where a check is not made by any way of the cache: the check of a way that tells why; null where one is open. */
+function closedWay({ cache }: Check, checks: readonly Check[]): Check | undefined {
+  const own = checks.filter((one) => one.way !== null && one.cache === cache);
+  return own.some(({ way }) => way?.depth === "whole") ? undefined : own.find(({ id }) => id === "way");
 }
 
 function isWell(findings: readonly Finding[] = []): boolean {

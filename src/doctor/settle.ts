@@ -5,6 +5,11 @@ import type { CheckId } from "./check.js";
 import { skipped, type Finding } from "./finding.js";
 import type { WayPlan } from "./ways.js";
 
+/** Where the machine may not be there. */
+const absences: ReadonlySet<CheckId> = new Set(["name", "sshd", "web-server"]);
+/** Where a way has led to it. */
+const arrivals: ReadonlySet<CheckId> = new Set(["transport", "web-server"]);
+
 /** What a check of one way has found. */
 export interface WayFinding {
   readonly id: CheckId;
@@ -19,12 +24,12 @@ export function isSettledLate({ label, depth }: WayPlan): boolean {
 
 /** The findings in their order, without what only waits for a machine that need not be there. */
 export function settleWays<Found extends WayFinding>(found: readonly Found[]): Found[] {
-  const reached = found.some(({ id, finding }) => id === "transport" && finding.mark === "ok");
+  const reached = found.some(({ id, finding }) => arrivals.has(id) && /^(ok|warning)$/.test(finding.mark));
   const missing = new Set<WayPlan>();
   return found.flatMap((one) => {
     const { id, way, finding } = one;
     if (missing.has(way)) return [];
-    const isAbsence = (id === "name" || id === "sshd") && finding.mark === "failure";
+    const isAbsence = absences.has(id) && finding.mark === "failure";
     if (!isAbsence || !(reached || way.depth === "unused")) return [one];
     missing.add(way);
     const text = reached ? `${finding.text}; it is reached by another way` : finding.text;

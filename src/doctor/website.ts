@@ -1,14 +1,13 @@
 // One cache on a web server, examined in the daemon's own ways: where it is, and whether it answers as a cache.
 
-import type { CacheConfig, HttpCacheConfig } from "../config/schema.js";
+import type { HttpCacheConfig } from "../config/schema.js";
 import type { CacheLink } from "../daemon/cache-link.js";
 import { absence } from "../daemon/cache-target.js";
-import { waysOf } from "../daemon/cache-ways.js";
 import { baseOf, findByHttp, loginTo } from "../daemon/find-http.js";
 import { serverOf } from "../upstream/http/road.js";
 import type { LookupResult } from "../sources/discovery.js";
 import { TetherError } from "../util/errors.js";
-import { createMachine, searchAdvice, type MachineDeps } from "./machine.js";
+import { searchAdvice, type Machine, type MachineDeps, type Reached } from "./machine.js";
 import { once, type Once } from "./once.js";
 import type { PlannedCache } from "./plan.js";
 import type { WayPlan } from "./ways.js";
@@ -28,25 +27,22 @@ export interface Website {
   close(): void;
 }
 
-/** Those of `caches` that are on web servers. `all` are the configuration's. */
-export function createWebsites(
-  caches: readonly PlannedCache[],
-  all: Readonly<Record<string, CacheConfig>>,
-  deps: Omit<MachineDeps, "first">,
-): Map<WayPlan, Website> {
+export interface WebsiteDeps extends Pick<MachineDeps, "discovery" | "env"> {
+  /** Those of another cache, by the ways to it that are gone. */
+  readonly openMachines: (cache: string) => readonly Machine[];
+}
+
+/** Those of `caches` that are on web servers. */
+export function createWebsites(caches: readonly PlannedCache[], deps: WebsiteDeps): Map<WayPlan, Website> {
   const sites = new Map<WayPlan, Website>();
   for (const way of caches.flatMap(({ ways }) => ways)) {
-    if (way.config.type === "http") sites.set(way, createWebsite(way.config, all, deps));
+    if (way.config.type === "http") sites.set(way, createWebsite(way.config, deps));
   }
   return sites;
 }
 
-function createWebsite(
-  config: HttpCacheConfig,
-  all: Readonly<Record<string, CacheConfig>>,
-  deps: Omit<MachineDeps, "first">,
-): Website {
-  const { env, discovery } = deps;
+function createWebsite(config: HttpCacheConfig, deps: WebsiteDeps): Website {
+  const { env, discovery, openMachines } = deps;
   const base = baseOf(config);
   const { host } = serverOf(base);
   const opened: { close(): void }[] = [];
@@ -66,12 +62,14 @@ function createWebsite(
     });
   });
   const viaLink = async (via: string, signal: AbortSignal): Promise<CacheLink["ssh"]> => {
-    const cache = all[via];
-    if (cache?.type !== "ssh") return null;
-    const machine = keep(createMachine(via, waysOf(cache)[0].config, deps));
-    const { link, error } = await machine.reached(signal);
-    if (link === null && error !== null) throw error;
-    return link;
+    let failure: TetherError | null = null;
+    for (const machine of openMachines(via)) {
+      const { link, error } = await machine.reached(signal).catch(withoutLink);
+      if (link !== null) return link;
+      failure ??= error;
+    }
+    if (failure !== null) throw failure;
+    return null;
   };
   const reached = once(async (signal) => {
     const link = config.via === undefined ? null : await viaLink(config.via, signal);
@@ -100,4 +98,10 @@ function createWebsite(
       for (const one of opened) one.close();
     },
   };
+}
+
+/** Nobody answers to its name. */
+function withoutLink(error: unknown): Pick<Reached, "link" | "error"> {
+  if (error instanceof TetherError) return { link: null, error };
+  throw error;
 }

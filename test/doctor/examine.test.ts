@@ -239,4 +239,20 @@ describe("several ways", () => {
       "all signatures skipped: waits for: Way",
     ]);
   });
+
+  test("a cache on a web server is there by a way that its server answers on", async () => {
+    const rule = ok("for this network");
+    const home: WayPlan = { label: "home", depth: "whole", rule };
+    const outside: WayPlan = { label: "outside", depth: "whole", rule };
+    const results = await runWith([{ ...plan("web", home, outside), kind: "http" }], (one, way) => {
+      if (one === "way") return async () => rule;
+      return one === "web-server" && way === "home" ? gone : undefined;
+    });
+    expect(linesOf(results)).toEqual([
+      "home way ok: for this network",
+      "home web-server skipped: nobody is there; it is reached by another way",
+      "outside way ok: for this network",
+    ]);
+    expect(results.find(({ id }) => id === "signatures")?.mark).toBe("ok");
+  });
 });

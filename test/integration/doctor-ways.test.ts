@@ -1,9 +1,12 @@
 // The doctor and `trust` where a machine is reached by several ways, some of which are for other networks or wait to be
 // asked for: real sshds, and a daemon that goes one of the ways.
 
-import { writeFile } from "node:fs/promises";
+import { once } from "node:events";
+import { appendFile, writeFile } from "node:fs/promises";
+import http from "node:http";
+import type { AddressInfo } from "node:net";
 import { join } from "node:path";
-import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
+import { afterAll, beforeAll, beforeEach, expect, onTestFinished, test } from "vitest";
 import type { Result } from "../../src/doctor/check.js";
 import { askConnections } from "../../src/sources/netmon/ask-connections.js";
 import { cacheTable, type DaemonHome } from "../support/daemon.js";
@@ -35,8 +38,8 @@ async function configure(
 }
 
 /** What concerns the machine: `WAY ID MARK: TEXT`, and which of that must be mended. */
-async function diagnose(): Promise<{ lines: string[]; failed: string[] }> {
-  const { stdout, stderr } = await home.run("doctor", "--json");
+async function diagnose(...which: string[]): Promise<{ lines: string[]; failed: string[] }> {
+  const { stdout, stderr } = await home.run("doctor", "--json", ...which);
   expect(stderr).toBe("");
   const { checks } = JSON.parse(stdout) as { checks: Result[] };
   const end = checks.findIndex(({ id }) => id === "include");
@@ -111,7 +114,7 @@ test("another host key on a lesser way is to be looked into, though the first on
 test("a way that waits to be asked for is looked at without a login, until it is gone", async () => {
   await configure({ "only-when-asked": true });
   const daemon = home.start();
-  await expect.poll(async () => (await home.cache("pi")).state).toBe("offline");
+  await expect.poll(async () => (await home.cache("pi")).state, { timeout: 10_000 }).toBe("offline");
   const { lines, failed } = await diagnose();
   expect(failed).toEqual([]);
   expect(lines.map((line) => line.replace(/: .*/, ""))).toEqual([
@@ -140,6 +143,26 @@ test("trust goes on to the next way where the machine is not there by the first"
   expect(await home.run("trust", "pi", "--fingerprint", print)).toMatchObject({ code: 0, stderr: "" });
   expect((await diagnose()).failed).toEqual([]);
   expect((await home.run("trust", "pi")).stdout).toContain(`host key of ${sshd.address} is known already`);
+});
+
+test("a cache on a web server is looked at through another cache's machine, by whichever way leads there", async () => {
+  const server = http.createServer((request, response) => {
+    if (request.url !== "/cache/nix-cache-info") response.writeHead(404);
+    response.end("StoreDir: /nix/store\n");
+  });
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  onTestFinished(() => void server.close());
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/cache`;
+  await configure({ host: "pi.invalid" }, { host: sshd.address, port: sshd.port });
+  const file = join(home.dir, "config/nix-tether/config.toml");
+  await appendFile(file, cacheTable("web", { type: "http", url, via: "pi" }));
+  const { lines, failed } = await diagnose("web");
+  expect(failed).toEqual([]);
+  expect(lines).toEqual([
+    "all name ok: 127.0.0.1, to be looked up by the machine of pi",
+    "all web-server ok: answers through pi as a binary cache",
+  ]);
 });
 
 test("NetworkManager is asked for the names of its connections, where it runs", async () => {
