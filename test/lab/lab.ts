@@ -27,6 +27,9 @@ const turnMs = 660_000;
 /** How long both machines may take to come up, in milliseconds. */
 const upMs = 90_000;
 
+/** How long they may take to go, in milliseconds: an hour of chaos leaves a hundred thousand files. */
+const downMs = 200_000;
+
 /** 2.8 is the system's own; the newer ones come from Debian's later suites. */
 export type NixVersion = "2.8" | "2.26" | "2.34";
 export type Host = "laptop" | "pi";
@@ -97,7 +100,7 @@ export class Lab {
     if (this.#holder.exitCode !== null || this.#holder.signalCode !== null) return;
     const closed = once(this.#holder, "close");
     this.#holder.stdin?.end();
-    await withDeadline(closed, 60_000, "taking the lab down");
+    await withDeadline(closed, downMs, "taking the lab down");
   }
 
   /** Runs a shell script as root. Throws when it fails, unless `mayFail`. */
