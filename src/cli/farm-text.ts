@@ -112,10 +112,13 @@ function buildLines(build: BuildReport): string[] {
   ];
 }
 
-function pushLine({ target, state, paths, alreadyThere, bytes: size, ms, error }: PushResult): string {
+function pushLine(push: PushResult): string {
+  const { target, state, paths, alreadyThere, bytes: size, unsigned, ms, error } = push;
+  const lacks =
+    unsigned === 0 ? "" : `; ${unsigned} HAVE NO SIGNATURE: set signing-key in [static.${target}]`;
   switch (state) {
     case "pushed":
-      return `${target}: ${counted(paths, "path")} (${bytes(size)}) in ${duration(ms)}, ${alreadyThere} were there`;
+      return `${target}: ${counted(paths, "path")} (${bytes(size)}) in ${duration(ms)}, ${alreadyThere} were there${lacks}`;
     case "queued":
       return `${target}: ${counted(paths, "path")} queued; sent when it is in reach`;
     case "failed":

@@ -33,21 +33,33 @@ export async function withFolder<T>(
   signal: AbortSignal,
   use: (folder: CacheFolder) => Promise<T>,
 ): Promise<T> {
-  const log = quietLog(env);
-  const discovery = createDiscovery({ log, includeLoopback: true });
-  const locate: OpenFolderDeps["locate"] = async (host, during) =>
-    (await discovery.lookup({ host }, during)).endpoints;
-  let folder: CacheFolder | null = null;
-  try {
-    folder = await openSteadily({
-      open: (during) => openFolder(target, { env, log, locate }, during),
+  return withLocate(env, async (deps) => {
+    const folder = await openSteadily({
+      open: (during) => openFolder(target, deps, during),
       signal,
       patienceMs,
       onCut: ({ message }) => stderr.write(`nix-tether: ${message}; waiting for its return\n`),
     });
-    return await use(folder);
+    try {
+      return await use(folder);
+    } finally {
+      folder.close();
+    }
+  });
+}
+
+/** What it takes to open folders on other machines, for as long as `use` takes. */
+export async function withLocate<T>(
+  env: NodeJS.ProcessEnv,
+  use: (deps: OpenFolderDeps) => Promise<T>,
+): Promise<T> {
+  const log = quietLog(env);
+  const discovery = createDiscovery({ log, includeLoopback: true });
+  const locate: OpenFolderDeps["locate"] = async (host, signal) =>
+    (await discovery.lookup({ host }, signal)).endpoints;
+  try {
+    return await use({ env, log, locate });
   } finally {
-    folder?.close();
     await discovery.close();
   }
 }

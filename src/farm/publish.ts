@@ -34,15 +34,15 @@ export async function pushToAll(
   options: {
     readonly signal: AbortSignal;
     readonly clock: () => number;
-    readonly onTarget: (target: PushTarget) => void;
+    readonly onStep: (text: string) => void;
     readonly onDoing: (text: string) => void;
   },
 ): Promise<PushResult[]> {
-  const { signal, clock, onTarget, onDoing } = options;
+  const { signal, clock, onStep, onDoing } = options;
   const results: PushResult[] = [];
   for (const target of targets) {
     signal.throwIfAborted();
-    onTarget(target);
+    onStep(`pushing to ${target.name}`);
     const begun = clock();
     const result = (more: Partial<PushResult> & Pick<PushResult, "state">): PushResult => ({
       ...notPushed(target, more.state, null),
@@ -50,7 +50,7 @@ export async function pushToAll(
       ...more,
     });
     try {
-      const { queued, ...counts } = await target.push(paths, { signal, onDoing });
+      const { queued, ...counts } = await target.push(paths, { signal, onDoing, onNotice: onStep });
       results.push(result({ state: queued ? "queued" : "pushed", ...counts }));
     } catch (error) {
       signal.throwIfAborted();
@@ -66,7 +66,7 @@ export function notPushed(
   state: "pushed" | "queued" | "failed" | "skipped",
   error: string | null,
 ): PushResult {
-  return { target: name, state, paths: 0, alreadyThere: 0, bytes: 0, ms: 0, error };
+  return { target: name, state, paths: 0, alreadyThere: 0, bytes: 0, unsigned: 0, ms: 0, error };
 }
 
 export type GitRule = "never" | "on-success" | "always";

@@ -28,6 +28,8 @@ export interface PushResult {
   readonly alreadyThere: number;
   /** Sent, compressed. */
   readonly bytes: number;
+  /** Of the paths that were sent without a signature: Nix does not take them. */
+  readonly unsigned: number;
   readonly ms: number;
   /** Why not, where it is `failed` or `skipped`. */
   readonly error: string | null;

@@ -52,6 +52,8 @@ export async function runFarm(request: FarmRequest, deps: FarmDeps): Promise<Far
   const { name, config, places } = request;
   const keyFile = config["signing-key"];
   const key = keyFile === undefined ? null : await readSigningKey(keyFile);
+  // To find it missing after a night of building would be late.
+  for (const { signingKey } of request.targets) if (signingKey !== null) await readSigningKey(signingKey);
   await mkdir(places.folder, { recursive: true, mode: 0o700 });
   const startedAt = deps.now();
   const lock = await takeRunLock(places.lockFile, startedAt);
@@ -156,14 +158,12 @@ async function publish(
   draft: Draft,
 ): Promise<void> {
   const paths = [...new Set(draft.builds.flatMap((build) => build.paths))];
-  const onTarget = ({ name }: PushTarget): void => onStep(`pushing to ${name}`);
   try {
     if (key !== null) {
       onStep("signing");
       draft.signed = await signPaths(paths, key, { nix: createNixTools(env), signal });
     }
-    if (paths.length > 0)
-      draft.pushes = await pushToAll(targets, paths, { signal, clock, onTarget, onDoing });
+    if (paths.length > 0) draft.pushes = await pushToAll(targets, paths, { signal, clock, onStep, onDoing });
   } catch (error) {
     signal.throwIfAborted();
     // Nobody would take what has no signature.

@@ -7,13 +7,23 @@ export interface Pushed {
   readonly paths: number;
   readonly alreadyThere: number;
   readonly bytes: number;
+  /** Of those that were sent without a signature. */
+  readonly unsigned: number;
 }
 
 export interface PushTarget {
   readonly name: string;
+  /** The secret key file that it signs with, if any. */
+  readonly signingKey: string | null;
   /** Rejects with a TetherError where they did not all arrive, or with the signal's reason. */
   push(
     paths: readonly string[],
-    options: { readonly signal: AbortSignal; readonly onDoing: (text: string) => void },
+    options: {
+      readonly signal: AbortSignal;
+      /** Told what goes on; may come often. */
+      readonly onDoing: (text: string) => void;
+      /** Told what a person should know. */
+      readonly onNotice: (text: string) => void;
+    },
   ): Promise<Pushed>;
 }

@@ -27,6 +27,7 @@ const pushed = {
   paths: 2,
   alreadyThere: 7,
   bytes: 2048,
+  unsigned: 0,
   ms: 3000,
   error: null,
 } as const;

@@ -203,6 +203,34 @@ describe("what was built", () => {
   });
 });
 
+test("a static cache gets it, signed, and another store takes it from there; one that is no cache fails alone", async () => {
+  const here = await yard("2.34");
+  await here.sh("nix-store --generate-binary-cache-key farm-1 key pub; mkdir nocache; touch nocache/file");
+  const statics = `[static.disk]\npath = "${here.dir}/cache"\nsigning-key = "${here.dir}/key"\n[static.other]\npath = "${here.dir}/nocache"`;
+  await here.configure(`push-to = ["other", "disk"]\n${statics}`);
+  const first = await here.run();
+  expect(first.code).toBe(7);
+  expect(first.report.pushes).toMatchObject([
+    { target: "other", state: "failed" },
+    { target: "disk", state: "pushed", paths: 1, alreadyThere: 0, unsigned: 0 },
+  ]);
+  expect(await here.sh("ls nocache")).toBe("file\n");
+
+  await here.configure(`push-to = ["disk"]\n${statics}`);
+  const second = await here.run();
+  expect(second).toMatchObject({
+    code: 0,
+    report: { pushes: [{ paths: 0, alreadyThere: 1 }], git: { state: "pushed" } },
+  });
+  const [path = ""] = second.report.builds[0]?.paths ?? [];
+  await here.sh(`nix --extra-experimental-features nix-command copy --from file://${here.dir}/cache \
+    --to ${here.dir}/elsewhere --option trusted-public-keys "$(cat pub)" ${path}`);
+  expect(await here.sh(`cat elsewhere${path}`)).toBe("one one\n");
+
+  await here.sh("rm key");
+  expect(await here.tether("farm run home")).toMatchObject({ code: 2, stdout: "" });
+});
+
 describe("in the way", () => {
   test("a repository that is away, or has no such branch: the last good build is kept", async () => {
     const here = await yard();
