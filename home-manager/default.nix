@@ -78,6 +78,7 @@ let
         "identity-agent"
         "known-hosts"
         "remote-socket"
+        "netrc-file"
       ]
     ) (lib.attrValues cfg.settings.caches)
     ++ [ cfg.settings.uploads.signing-key ];
@@ -91,6 +92,7 @@ let
       _: cache: cache.host == null && (cache.type == null || cache.type == "ssh")
     ) cfg.settings.caches
   );
+  urlless = attrNames (filterAttrs (_: cache: cache.url == null && cache.type == "http") cfg.settings.caches);
 
   require = assertion: message: {
     inherit assertion;
@@ -171,6 +173,7 @@ in
       (require pkgs.stdenv.hostPlatform.isLinux " needs systemd, so it works on Linux only.")
       (require (hasCaches || cfg.farms != { }) ".caches names no cache; set at least one, e.g. caches.pi.host.")
       (require (hostless == [ ]) ".caches: ${concatStringsSep ", " hostless} has no host.")
+      (require (urlless == [ ]) ".caches: ${concatStringsSep ", " urlless} has no url.")
       (require (badNames == [ ]) ".caches: ${concatStringsSep ", " badNames} can not be the name of a cache: it takes 1 to 32 letters, digits, \"-\" and \"_\", and is not \"control\".")
       (require (unknownTargets == [ ]) ".uploads.to names ${concatStringsSep ", " unknownTargets}, which is none of caches.")
       (require (relative == [ ]) ": ${concatStringsSep ", " relative} is no absolute path; begin it with / or ~/.")

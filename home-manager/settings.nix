@@ -26,7 +26,15 @@ let
     };
 
   cache = table {
-    type = optional types.str "Kind of cache.";
+    type = optional (types.enum [
+      "ssh"
+      "http"
+    ]) "Kind of cache: a machine with sshd and Nix, or a binary cache on a web server.";
+    url = optional types.str "Where a binary cache of the type `http` is.";
+    via = optional types.str "Name of a cache of type `ssh` whose machine opens the connections to {option}`url`.";
+    netrc-file = optional file ''
+      Holds the name and password for the host of {option}`url`; by default {file}`~/.netrc`.
+    '';
     host = optional types.str ''
       The machine: a `.local` name (asked by mDNS), another name, an address, or an alias in {file}`~/.ssh/config`.
     '';

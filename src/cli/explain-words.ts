@@ -145,8 +145,11 @@ function ignoredWords({ facts }: ExplainedCache, trust: Exclude<Trust, { kind: "
   if (trust.kind === "unsigned") {
     return words(
       `${name} has it, without a signature, and Nix ignores it.`,
-      `On ${status.host}, name a key as secret-key-files in nix.conf, and sign what is there: sudo nix store sign --all ` +
-        `--key-file FILE`,
+      status.type === "http"
+        ? `Have it signed before it is put on ${status.host}: nix store sign --key-file FILE, or a secret-key in what it is ` +
+            `copied to.`
+        : `On ${status.host}, name a key as secret-key-files in nix.conf, and sign what is there: sudo nix store sign --all ` +
+            `--key-file FILE`,
     );
   }
   const [impostor] = trust.impostors;

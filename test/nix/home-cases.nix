@@ -55,6 +55,12 @@ let
       host = "nas.local";
       public-keys = [ "nas-1:AAAA" ];
     };
+    settings.caches.files = {
+      type = "http";
+      url = "http://files.local/cache";
+      via = "pi";
+      netrc-file = "~/netrc";
+    };
     uploads.to = [ "pi" ];
     settings.gateway = {
       port = 4000;
@@ -151,6 +157,7 @@ in
       caches."a b" = pi;
     } { };
     host = refused { caches.pi.user = "pi"; } { };
+    url = refused { caches.files.type = "http"; } { };
     target = refused {
       caches.pi = pi;
       uploads.to = [
