@@ -269,8 +269,8 @@ describe("in the way", () => {
     const here = await yard();
     await here.configure('push-to = ["nowhere"]');
     expect(await here.tether("farm run home")).toMatchObject({ code: 2, stdout: "" });
-    await here.configure(`signing-key = "${here.dir}/flake.nix"`);
-    expect((await here.tether("farm run home")).stderr).toContain("can not be signed with");
+    await here.configure(`signing-key = "${here.dir}/during"`);
+    expect((await here.tether("farm run home")).stderr).toContain("nothing can be signed with");
     await here.configure("");
     expect(await here.tether("farm run hmoe")).toMatchObject({
       code: 2,
