@@ -39,7 +39,10 @@ export function resultText(result: Result, options: DoctorTextOptions): string {
   if (result.remedy !== null) {
     const indent = " ".repeat(shown.length + 1);
     const [arrow] = unicode ? ["→ "] : ["> "];
-    lines.push(...wrapped(`${indent}${arrow}`, said(result.remedy), width));
+    // An example of a file has lines of its own.
+    const [advice = "", ...further] = result.remedy.split("\n");
+    lines.push(...wrapped(`${indent}${arrow}`, said(advice), width));
+    lines.push(...further.flatMap((line) => wrapped(`${indent}    `, said(line), width)));
   }
   return lines.map((line) => `${line}\n`).join("");
 }

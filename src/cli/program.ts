@@ -12,6 +12,7 @@ import { withStaticCommands } from "./static-commands.js";
 const queueActions = ["list", "retry", "drop"] as const;
 const farmActions = ["run", "list", "status"] as const;
 const statusFormats = ["waybar"] as const;
+const buildsThere = "Build on a cache's machine where that is in reach, and then as usual here";
 const shells = ["bash", "zsh", "fish"] as const;
 
 const plain = { type: "boolean", describe: "Sentences, without tables and drawings" } as const;
@@ -209,10 +210,11 @@ function program(
     )
     .command(
       "build <cache>",
-      "Build on a cache's machine where that is in reach, and then as usual here",
+      buildsThere,
       (command) =>
         command
           .parserConfiguration({ "populate--": true, "parse-positional-numbers": false })
+          .usage(`$0 build <cache> [-- args..]\n\n${buildsThere}`)
           .positional("cache", { type: "string", demandOption: true, describe: "The cache" })
           .epilogue("What follows `--` is for `nix build`: `nix-tether build pi -- .#hello -L`."),
       ({ cache, "--": rest }) => {

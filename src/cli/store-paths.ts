@@ -4,6 +4,8 @@ import { realpath } from "node:fs/promises";
 import path from "node:path";
 import { TetherError, messageOf } from "../util/errors.js";
 
+const remedy = "Give store paths, or links to them such as ./result.";
+
 /** @throws TetherError `usage` for what does not lead into the store */
 export function storePathsOf(words: readonly string[]): Promise<string[]> {
   return Promise.all(
@@ -11,13 +13,13 @@ export function storePathsOf(words: readonly string[]): Promise<string[]> {
       // What is queued may be gone from the store, and still be asked about.
       if (/^\/nix\/store\/[^/]+$/.test(word)) return word;
       const real = await realpath(path.resolve(word)).catch((error: unknown) => {
-        throw new TetherError("usage", `${word} can not be found: ${messageOf(error)}`, { cause: error });
+        const isMissing = (error as NodeJS.ErrnoException).code === "ENOENT";
+        const why = isMissing ? "there is no such file" : messageOf(error);
+        throw new TetherError("usage", `${word} can not be found: ${why}`, { remedy, cause: error });
       });
       const [inStore] = /^\/nix\/store\/[^/]+/.exec(real) ?? [];
       if (inStore !== undefined) return inStore;
-      throw new TetherError("usage", `${word} is not in the Nix store`, {
-        remedy: "Give store paths, or links to them such as ./result.",
-      });
+      throw new TetherError("usage", `${word} is not in the Nix store`, { remedy });
     }),
   );
 }

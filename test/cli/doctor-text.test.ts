@@ -75,6 +75,15 @@ test("which of several ways it is about stands in front", () => {
   expect(line(true)).toBe("✓ pi, pi.vpn: Name: pi.local is 192.0.2.7, by multicast DNS\n");
 });
 
+test("an example that has lines of its own keeps them", () => {
+  const remedy = 'Write one, for example:\n[caches.pi]\nhost = "pi.local"';
+  expect(
+    resultText({ ...(results[0] as Result), remedy }, plain)
+      .split("\n")
+      .slice(1),
+  ).toEqual(["  → Write one, for example:", "      [caches.pi]", '      host = "pi.local"', ""]);
+});
+
 test("on a narrow terminal it is broken between words, never within a command", () => {
   const lines = text({ width: 45 }).trimEnd().split("\n");
   expect(lines).toContain("    `nix-tether trust pi`");

@@ -311,8 +311,15 @@ describe("the command line", () => {
     [["--frobnicate"], "unknown option: --frobnicate"],
     [["status", "pi", "nas"], "unexpected argument: nas"],
     [["unlist", "pi"], "unexpected argument: pi"],
-    [["status", "--json", "--quiet"], "Arguments quiet and json are mutually exclusive"],
-    [["run", "--config"], "Not enough arguments following: config"],
+    [["status", "--json", "--quiet"], "--quiet and --json do not go together"],
+    [["run", "--config"], "--config needs a value behind it"],
+    [["doctor", "--nope"], "unknown option: --nope"],
+    [["explain"], "too few words: it is nix-tether explain <path>"],
+    [["queue"], "too few words: it is nix-tether queue <list|retry|drop> [path...]"],
+    [["build"], "too few words: it is nix-tether build <cache> [-- arg...]"],
+    [["queue", "lst"], "unknown action: lst, did you mean list?"],
+    [["completion", "ksh"], "unknown shell: ksh, did you mean zsh?"],
+    [["status", "--format", "i3"], "unknown format: i3; it is one of: waybar"],
     [[], "say what to do"],
   ])("%j", async (argv, message) => {
     expect(await shell().run(...argv)).toEqual({
