@@ -158,6 +158,8 @@ function withLaptop(
   });
 }
 
+/** What it says counts only where it fails. */
 function realise(paths: readonly string[], url: string): string {
-  return `nix-store -r ${paths.join(" ")} --option substituters '${url}' >/dev/null 2>&1`;
+  const command = `nix-store -r ${paths.join(" ")} --option substituters '${url}'`;
+  return `( said=$(${command} 2>&1 >/dev/null) || { tail -n 5 <<<"$said" >&2; exit 1; } )`;
 }

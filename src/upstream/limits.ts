@@ -22,6 +22,8 @@ export interface UpstreamLimits {
   readonly rootMs: number;
   /** A lookup connection is asked for this long, then another: where questions never cease, roots would never go. */
   readonly lookupLifeMs: number;
+  /** What was looked up before it was asked for is told for this long. */
+  readonly aheadMs: number;
   /** A NAR up to this many bytes is checked whole before the first byte is passed on. */
   readonly wholeNarBytes: number;
   /** From this byte on it is worth a command on the machine to begin a NAR in its middle. */
@@ -39,6 +41,7 @@ export const defaultLimits: UpstreamLimits = {
   idleMs: 20_000,
   rootMs: 25_000,
   lookupLifeMs: 60_000,
+  aheadMs: 10_000,
   wholeNarBytes: 64 * 1024,
   tailBytes: 1024 * 1024,
 };

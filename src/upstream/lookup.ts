@@ -1,6 +1,7 @@
 // Lookups, all over one pipelined connection, which also holds a temporary GC root for every path it told of:
 // otherwise the machine's garbage collector could take a path between its narinfo and its NAR. In time the next one
-// takes over, and the old one goes with its roots when these have been held for long enough.
+// takes over, and the old one goes with its roots when these have been held for long enough. The references of a path are
+// looked up before they are asked for.
 
 import type { Logger } from "pino";
 import { addTempRoot, queryPathFromHashPart, queryPathInfo } from "../protocol/operations.js";
@@ -8,11 +9,18 @@ import type { PathInfo } from "../protocol/path-info.js";
 import { isHashPart } from "../protocol/store-path.js";
 import { TetherError, messageOf } from "../util/errors.js";
 import { watchPatiently } from "../util/patience.js";
+import { createAhead, type Ahead } from "./ahead.js";
 import type { DaemonClient } from "./daemon-client.js";
 import type { UpstreamLimits } from "./limits.js";
 
 /** More roots than this are forgotten here (the daemon keeps them): a path may then be named twice. */
 const maxRoots = 50_000;
+
+/** Nothing is looked up early while so many requests wait: over a slow link it would keep others waiting. */
+const mostPending = 200;
+
+/** Early answers that are remembered; each is about a kilobyte. */
+const mostAhead = 4_096;
 
 /** The way to the nix-daemon, and what keeps the connection open. */
 export interface LookupDeps {
@@ -35,6 +43,8 @@ export interface Lookup {
 interface Connection {
   readonly client: DaemonClient;
   readonly roots: Set<string>;
+  /** Of paths that this connection holds. */
+  readonly ahead: Ahead;
   /** On `performance.now()`'s clock. */
   readonly openedAt: number;
   /** When the last root was asked for, on `performance.now()`'s clock. */
@@ -52,7 +62,9 @@ export function createLookup(deps: LookupDeps): Lookup {
   const connect = async (): Promise<Connection> => {
     const client = await deps.open();
     const now = performance.now();
-    const connection = { client, roots: new Set<string>(), openedAt: now, rootedAt: -Infinity, usedAt: now };
+    const ahead = createAhead({ most: mostAhead, freshMs: limits.aheadMs, now: () => performance.now() });
+    const times = { openedAt: now, rootedAt: -Infinity, usedAt: now };
+    const connection = { client, roots: new Set<string>(), ahead, ...times };
     open.add(client);
     if (closed) client.destroy();
     else current = connection;
@@ -115,12 +127,19 @@ async function lookUp(
   asked: Asked,
   log: Logger,
 ): Promise<PathInfo | null> {
-  const { client, roots } = connection;
+  const { client, ahead } = connection;
   asked.client = client;
   asked.answered = client.answered;
   connection.usedAt = performance.now();
-  const path = await client.ask(queryPathFromHashPart(hashPart));
-  if (path === null) return null;
+  const early = await ahead.take(hashPart);
+  const path = early === null ? await client.ask(queryPathFromHashPart(hashPart)) : null;
+  const info = path === null ? early : await lookUpPath(connection, path, log);
+  if (info !== null) lookAhead(connection, info, log);
+  return info;
+}
+
+function lookUpPath(connection: Connection, path: string, log: Logger): Promise<PathInfo | null> {
+  const { client, roots } = connection;
   connection.rootedAt = performance.now();
   if (!roots.has(path)) {
     if (roots.size >= maxRoots) roots.clear();
@@ -132,6 +151,15 @@ async function lookUp(
     });
   }
   return client.ask(queryPathInfo(path));
+}
+
+/** Those with a root were asked for already, early or not. */
+function lookAhead(connection: Connection, info: PathInfo, log: Logger): void {
+  const { client, roots, ahead } = connection;
+  for (const path of info.references) {
+    if (client.pending >= mostPending) return;
+    if (!roots.has(path)) ahead.put(path, lookUpPath(connection, path, log));
+  }
 }
 
 function closeWhenIdle(connection: Connection, { limits, needsRoots }: LookupDeps): void {

@@ -9,12 +9,13 @@ import { TetherError, messageOf } from "../util/errors.js";
 import type { DaemonClient } from "./daemon-client.js";
 import { createDumpTail } from "./dump-tail.js";
 import type { UpstreamLimits } from "./limits.js";
+import { createSpareConnections } from "./spare-connections.js";
 import { createTurns, type Turns } from "./turns.js";
 import type { NarTail } from "./upstream.js";
 
 /** The ways to the machine, and how many. */
 export interface NarPoolDeps {
-  readonly open: (signal: AbortSignal) => Promise<DaemonClient>;
+  readonly open: (signal?: AbortSignal) => Promise<DaemonClient>;
   /** Runs a command on the machine; null where there is no way to. */
   readonly exec: ((command: string) => Promise<RemoteProgram>) | null;
   readonly limits: UpstreamLimits;
@@ -36,7 +37,7 @@ export interface NarPool {
 
 export function createNarPool(deps: NarPoolDeps): NarPool {
   const { limits, log } = deps;
-  const idle: { client: DaemonClient; timer: NodeJS.Timeout }[] = [];
+  const spares = createSpareConnections(() => deps.open(), limits.idleMs);
   const inUse = new Set<DaemonClient>();
   const tails = new Set<Readable>();
   let bytes = 0;
@@ -62,26 +63,6 @@ export function createNarPool(deps: NarPoolDeps): NarPool {
           log,
         });
 
-  const keep = (client: DaemonClient): void => {
-    if (closed) return client.destroy();
-    if (client.failure !== null) return;
-    const entry = { client, timer: setTimeout(() => client.destroy(), limits.idleMs).unref() };
-    idle.push(entry);
-    void client.closed.then(() => {
-      clearTimeout(entry.timer);
-      const at = idle.indexOf(entry);
-      if (at >= 0) idle.splice(at, 1);
-    });
-  };
-  /** The connection that was used last: the others may then grow old and be closed. */
-  const takeIdle = (): DaemonClient | null => {
-    for (let entry = idle.pop(); entry !== undefined; entry = idle.pop()) {
-      clearTimeout(entry.timer);
-      if (entry.client.failure === null) return entry.client;
-    }
-    return null;
-  };
-
   /** `free` is called when the stream that was given has ended or was destroyed. */
   const start = async (
     client: DaemonClient,
@@ -98,7 +79,7 @@ export function createNarPool(deps: NarPoolDeps): NarPool {
     const onEnd = (): void => {
       ended = true;
       inUse.delete(client);
-      keep(client);
+      spares.give(client);
       if (given) free();
     };
     const onBytes = (count: number): void => {
@@ -122,14 +103,12 @@ export function createNarPool(deps: NarPoolDeps): NarPool {
   };
 
   const run = async (info: PathInfo, signal: AbortSignal, free: () => void): Promise<Readable> => {
-    const warm = takeIdle();
-    if (warm !== null) {
-      try {
-        return await start(warm, info, signal, free);
-      } catch (error) {
-        if (warm.failure !== error || !isLoss(error) || signal.aborted || closed) throw error;
-        log.debug({ reason: messageOf(error) }, "an unused connection had died; opening another");
-      }
+    const { client, fresh } = await spares.take(signal);
+    try {
+      return await start(client, info, signal, free);
+    } catch (error) {
+      if (fresh || client.failure !== error || !isLoss(error) || signal.aborted || closed) throw error;
+      log.debug({ reason: messageOf(error) }, "an unused connection had died; opening another");
     }
     return start(await deps.open(signal), info, signal, free);
   };
@@ -181,7 +160,7 @@ export function createNarPool(deps: NarPoolDeps): NarPool {
     close: () => {
       closed = true;
       turns.close();
-      for (const { client } of idle) client.destroy();
+      spares.close();
       for (const client of inUse) client.destroy();
       for (const tail of tails) tail.destroy(closedError());
     },

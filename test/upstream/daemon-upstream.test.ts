@@ -56,6 +56,45 @@ describe("queryByHashPart", () => {
     upstream.close();
   });
 
+  it("looks references up before they are asked for, each once", async () => {
+    const [leaf, other] = [infoOf(numberedPath(201), 1), infoOf(numberedPath(202), 1)];
+    const middle = { ...infoOf(numberedPath(203), 1), references: [leaf.path, numberedPath(203)] };
+    const top = { ...infoOf(numberedPath(204), 1), references: [leaf.path, middle.path, other.path] };
+    const asked: string[] = [];
+    const answer = answererFor([leaf, other, middle, top], () => nar);
+    const { upstream } = setUp((request, from) => {
+      asked.push(`${request.operation} ${request.argument}`);
+      return answer(request, from);
+    });
+    const of = (i: number): Promise<PathInfo | null> => upstream.queryByHashPart(numberedHash(i), never);
+    expect(await of(204)).toEqual(top);
+    expect(await Promise.all([of(203), of(201)])).toEqual([middle, leaf]);
+    expect(await of(202)).toEqual(other);
+    const { queryPathFromHashPart: byHash, addTempRoot: root, queryPathInfo: about } = opcode;
+    const named = [top, leaf, middle, other].flatMap(({ path }) => [`${root} ${path}`, `${about} ${path}`]);
+    expect(asked).toEqual([`${byHash} ${numberedHash(204)}`, ...named]);
+    // What was told once is asked for anew.
+    expect(await of(202)).toEqual(other);
+    expect(asked.at(-2)).toBe(`${byHash} ${numberedHash(202)}`);
+    upstream.close();
+  });
+
+  it("asks again where an early answer is too old, or was none", async () => {
+    const [leaf, gone] = [infoOf(numberedPath(201), 1), numberedPath(202)];
+    const top = { ...infoOf(numberedPath(204), 1), references: [leaf.path, gone] };
+    const { upstream, operations } = setUp(
+      answererFor([leaf, top], () => nar),
+      { aheadMs: 30 },
+    );
+    await upstream.queryByHashPart(numberedHash(204), never);
+    expect(await upstream.queryByHashPart(numberedHash(202), never)).toBeNull();
+    expect(operations(0).at(-1)).toBe(opcode.queryPathFromHashPart);
+    await sleep(60);
+    expect(await upstream.queryByHashPart(numberedHash(201), never)).toEqual(leaf);
+    expect(operations(0).at(-2)).toBe(opcode.queryPathFromHashPart);
+    upstream.close();
+  });
+
   it("rejects in time when the daemon is stuck, and asks a fresh one next", async () => {
     let stuck = true;
     const { daemon, upstream } = setUp((request, from) => (stuck ? null : usual(request, from)), {
@@ -192,8 +231,18 @@ describe("openNar", () => {
     const upstream = createDaemonUpstream({ openDaemon, log, limits: { narConnections: 4 } });
     const all = infos.slice(0, 30).map(async (one) => collect(await upstream.openNar(one, never)));
     for (const bytes of await Promise.all(all)) expect(bytes.length).toBe(nar.length);
-    expect(daemon.connections).toHaveLength(4);
+    expect(daemon.connections.length).toBeLessThanOrEqual(4);
     expect(most).toBe(1);
+    upstream.close();
+  });
+
+  it("takes what another gives back rather than wait for one of its own", async () => {
+    const daemon = fakeDaemon(usual);
+    const openDaemon = (): Promise<Duplex> =>
+      daemon.connections.length === 0 ? daemon.openDaemon() : new Promise(() => undefined);
+    const upstream = createDaemonUpstream({ openDaemon, log });
+    const all = infos.slice(0, 30).map(async (one) => collect(await upstream.openNar(one, never)));
+    for (const bytes of await Promise.all(all)) expect(bytes.length).toBe(nar.length);
     upstream.close();
   });
 
