@@ -5,7 +5,7 @@ import type { CacheFolder } from "../static/cache-folder.js";
 import { Interruption, type CliContext } from "./context.js";
 import { exitCode } from "./exit.js";
 
-/** For `collect` and `checkCache`. */
+/** For `collect` and `fsckCache`. */
 export function aloneIn(
   folder: CacheFolder,
   { stderr }: CliContext,

@@ -1,7 +1,7 @@
 // `nix-tether fsck`: finds what is wrong in a static cache, and removes that if told to.
 
 import { askNixSettings } from "../daemon/nix-settings.js";
-import { checkCache } from "../static/fsck.js";
+import { fsckCache } from "../static/fsck.js";
 import { TetherError, messageOf } from "../util/errors.js";
 import { aloneIn, untilInterrupted } from "./alone.js";
 import type { CliContext } from "./context.js";
@@ -30,7 +30,7 @@ export async function fsck(context: CliContext, args: FsckArguments): Promise<nu
     return withFolder(context, target, signal, async (folder) => {
       const enter = args.repair ? aloneIn(folder, context, waitMs) : null;
       const options = { env, full: args.full, publicKeys, enter, signal, now, onProgress: progress.show };
-      const checked = await checkCache(folder, options);
+      const checked = await fsckCache(folder, options);
       progress.end();
       const lines = args.json ? [JSON.stringify(fsckJson(checked))] : fsckText(checked, folder.label);
       stdout.write(`${lines.join("\n")}\n`);

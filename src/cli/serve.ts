@@ -3,7 +3,7 @@
 import { readdir, realpath } from "node:fs/promises";
 import path from "node:path";
 import { cacheInfoName, narFolder } from "../static/cache-names.js";
-import { checkIsCache } from "../static/inventory.js";
+import { requireCache } from "../static/cache-info.js";
 import { createLocalFolder } from "../static/local-folder.js";
 import { defaultServerLimits, serveCache, type Listen } from "../static/serve/server.js";
 import { TetherError, messageOf } from "../util/errors.js";
@@ -30,7 +30,7 @@ export async function serve(context: CliContext, args: ServeArguments): Promise<
   const say = (text: string): void => void stderr.write(`nix-tether: ${text}\n`);
   const folder = await realFolder(path.resolve(args.folder));
   if ((await readdir(folder)).length === 0) say(`${folder} is empty yet`);
-  else await checkIsCache(createLocalFolder(folder), signal);
+  else await requireCache(createLocalFolder(folder), signal);
   await checkNars(folder, say);
   const server = await serveCache({
     folder,

@@ -19,21 +19,32 @@ const expected = new Set(["nar", "realisations", "log", "debuginfo", "lost+found
  * @throws TetherError `not-a-cache` where other files lie there, or it is for another store; what the folder throws
  */
 export async function checkCache(folder: CacheFolder, signal: AbortSignal): Promise<boolean> {
-  const wrong = (why: string): TetherError =>
-    new TetherError("not-a-cache", `${folder.label} is no static binary cache: ${why}`, {
-      remedy: "Name an empty folder, one that is not there yet, or one that holds a nix-cache-info.",
-    });
-  const info = await folder.read(cacheInfoName, maxBytes, signal);
-  if (info !== null) {
-    const [, store] = /^StoreDir: *(.*)$/m.exec(info.toString()) ?? [];
-    if (store !== undefined && store !== storeDir) throw wrong(`it is for the store ${store}`);
-    return true;
-  }
+  const remedy = "Name an empty folder, one that is not there yet, or one that holds a nix-cache-info.";
+  if (await isDescribed(folder, signal, remedy)) return true;
   const strange = (await folder.list("", signal)).find(
     ({ name }) => !expected.has(name) && !name.startsWith(".") && hashPartOf(name) === null,
   );
-  if (strange !== undefined) throw wrong(`it holds ${JSON.stringify(strange.name)}, and no ${cacheInfoName}`);
-  return false;
+  if (strange === undefined) return false;
+  throw noCache(folder, `it holds ${JSON.stringify(strange.name)}, and no ${cacheInfoName}`, remedy);
+}
+
+/** @throws TetherError `not-a-cache` where it is not there, has no description or is for another store; what the folder throws */
+export async function requireCache(folder: CacheFolder, signal: AbortSignal): Promise<void> {
+  const remedy = `Name the folder that holds the ${cacheInfoName}. Nothing has been changed.`;
+  if (!(await isDescribed(folder, signal, remedy)))
+    throw noCache(folder, `there is no ${cacheInfoName} in it`, remedy);
+}
+
+async function isDescribed(folder: CacheFolder, signal: AbortSignal, remedy: string): Promise<boolean> {
+  const info = await folder.read(cacheInfoName, maxBytes, signal);
+  if (info === null) return false;
+  const [, store] = /^StoreDir: *(.*)$/m.exec(info.toString()) ?? [];
+  if (store === undefined || store === storeDir) return true;
+  throw noCache(folder, `it is for the store ${store}`, remedy);
+}
+
+function noCache({ label }: CacheFolder, why: string, remedy: string): TetherError {
+  return new TetherError("not-a-cache", `${label} is no static binary cache: ${why}`, { remedy });
 }
 
 /** Makes the folder, where it is missing, and the description. */

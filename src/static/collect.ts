@@ -2,8 +2,9 @@
 
 import type { Activity } from "./activity.js";
 import type { CacheFolder } from "./cache-folder.js";
+import { requireCache } from "./cache-info.js";
 import { planGc, type GcPlan, type GcRules } from "./gc-plan.js";
-import { checkIsCache, readInventory, type Inventory } from "./inventory.js";
+import { readInventory, type Inventory } from "./inventory.js";
 import { pinnedPaths, type Pin } from "./keep.js";
 import type { Progress } from "./progress.js";
 import { removeFiles, type Removed } from "./remove-files.js";
@@ -29,7 +30,7 @@ export interface Collected {
 
 /** @throws TetherError `not-a-cache`, what `enter` and the folder throw; or the signal's reason. The cache is valid in any case. */
 export async function collect(folder: CacheFolder, options: CollectOptions): Promise<Collected> {
-  await checkIsCache(folder, options.signal);
+  await requireCache(folder, options.signal);
   if (options.enter === null) return find(folder, options, options.now());
   const alone = await options.enter(options.signal);
   try {

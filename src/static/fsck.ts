@@ -2,8 +2,9 @@
 
 import type { Activity } from "./activity.js";
 import type { CacheFolder } from "./cache-folder.js";
+import { requireCache } from "./cache-info.js";
 import { checkContents } from "./contents.js";
-import { checkIsCache, readInventory, type CacheFile, type Inventory } from "./inventory.js";
+import { readInventory, type CacheFile, type Inventory } from "./inventory.js";
 import { findProblems, findUntrusted, isBroken, type Problem } from "./problems.js";
 import type { Progress } from "./progress.js";
 import { removalBatches, withReferrers } from "./removal.js";
@@ -46,8 +47,8 @@ export interface Checked extends Found {
 }
 
 /** @throws TetherError `not-a-cache`, what `enter` and the folder throw; or the signal's reason */
-export async function checkCache(folder: CacheFolder, options: FsckOptions): Promise<Checked> {
-  await checkIsCache(folder, options.signal);
+export async function fsckCache(folder: CacheFolder, options: FsckOptions): Promise<Checked> {
+  await requireCache(folder, options.signal);
   if (options.enter === null) return { ...(await find(folder, options)), repair: null };
   const alone = await options.enter(options.signal);
   try {

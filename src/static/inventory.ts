@@ -1,18 +1,11 @@
 // What a static cache holds, read once: which paths, what they refer to, which NARs there are, and what belongs to nothing.
 
 import { maxNarinfoBytes, parseNarinfo, type Narinfo } from "../protocol/narinfo-file.js";
-import { baseNameOf, isHashPart, parseStorePath, storeDir } from "../protocol/store-path.js";
-import { TetherError, messageOf } from "../util/errors.js";
+import { baseNameOf, isHashPart, parseStorePath } from "../protocol/store-path.js";
+import { messageOf } from "../util/errors.js";
 import { inParallel } from "../util/in-parallel.js";
 import type { CacheFolder, FolderEntry } from "./cache-folder.js";
-import {
-  cacheInfoName,
-  hashPartOf,
-  isTemporaryName,
-  narFolder,
-  narNameOf,
-  pushMarkPrefix,
-} from "./cache-names.js";
+import { hashPartOf, isTemporaryName, narFolder, narNameOf, pushMarkPrefix } from "./cache-names.js";
 
 /** A file by its name below the cache's folder; its size is in bytes, its time in milliseconds since the epoch. */
 export type CacheFile = Pick<FolderEntry, "name" | "size" | "modifiedAt">;
@@ -49,21 +42,6 @@ export interface ReadOptions {
 
 /** So many at once make up for a way there that takes its time. */
 const readsAtOnce = 64;
-
-/** A cache's own description is a few lines. */
-const maxCacheInfoBytes = 64 * 1024;
-
-/** @throws TetherError `not-a-cache`, and what the folder throws */
-export async function checkIsCache(folder: CacheFolder, signal: AbortSignal): Promise<void> {
-  const wrong = (why: string): TetherError =>
-    new TetherError("not-a-cache", `${folder.label} is no static binary cache: ${why}`, {
-      remedy: "Name the folder that holds the nix-cache-info. Nothing has been changed.",
-    });
-  const info = await folder.read(cacheInfoName, maxCacheInfoBytes, signal);
-  if (info === null) throw wrong(`there is no ${cacheInfoName} in it`);
-  const [, store] = /^StoreDir: *(.*)$/m.exec(info.toString()) ?? [];
-  if (store !== undefined && store !== storeDir) throw wrong(`it is for the store ${store}`);
-}
 
 /**
  * Rejects with what the folder rejects with: what can not be read could be anything. Narinfos are listed before the NARs, for

@@ -1,7 +1,7 @@
-import { appendFile, mkdir, writeFile } from "node:fs/promises";
+import { appendFile, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { expect, test } from "vitest";
-import { checkIsCache, nameOf, readInventory, type Inventory } from "../../src/static/inventory.js";
+import { nameOf, readInventory, type Inventory } from "../../src/static/inventory.js";
 import { createLocalFolder } from "../../src/static/local-folder.js";
 import {
   hashPartFor,
@@ -77,15 +77,4 @@ test("a narinfo of any length is not read", async () => {
   await writeCache(folder, [{ name: "app", ...day }]);
   await appendFile(path.join(folder, `${hashPartFor("app")}.narinfo`), Buffer.alloc(5 * 1024 * 1024));
   expect((await inventoryIn(folder)).paths.get(hashPartFor("app"))?.problem).toMatch(/too long/);
-});
-
-test("a folder without a nix-cache-info, and one for another store, is no cache", async () => {
-  const folder = temporaryFolder();
-  const check = (): Promise<void> => checkIsCache(createLocalFolder(folder), signal);
-  await expect(check()).rejects.toMatchObject({ code: "not-a-cache" });
-  await mkdir(path.join(folder, "nar"));
-  await writeFile(path.join(folder, "nix-cache-info"), "StoreDir: /gnu/store\n");
-  await expect(check()).rejects.toThrow(/for the store \/gnu\/store/);
-  await writeFile(path.join(folder, "nix-cache-info"), "StoreDir: /nix/store\nPriority: 30\n");
-  await check();
 });

@@ -1,9 +1,10 @@
-// The built program as a child process, in a home of its own.
+// The program in a home of its own: as it is built, in a process of its own, or in this one, which takes no time to start.
 
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { runProgram } from "../../src/cli/program.js";
 
 export interface ProgramRun {
   readonly code: number | null;
@@ -18,9 +19,26 @@ export interface ProgramOptions {
   readonly end?: { readonly signal: NodeJS.Signals; readonly when: () => Promise<boolean> };
 }
 
+/** Runs a command in this process. */
+export async function runHere(
+  args: readonly string[],
+  { home, env = {} }: Omit<ProgramOptions, "end">,
+): Promise<ProgramRun> {
+  let out = "";
+  let err = "";
+  const code = await runProgram(args, {
+    env: { PATH: process.env["PATH"], HOME: home, XDG_RUNTIME_DIR: home, ...env },
+    stdout: { write: (text) => (out += text) },
+    stderr: { write: (text) => (err += text) },
+    now: Date.now,
+    interrupted: () => new AbortController().signal,
+  });
+  return { code, out, err };
+}
+
 export const mainFile = path.resolve(import.meta.dirname, "../../dist/main.js");
 
-/** Runs it to its end. */
+/** Runs what was built to its end. */
 export async function runBuilt(args: readonly string[], options: ProgramOptions): Promise<ProgramRun> {
   const { env = {}, home, end } = options;
   const child = spawn(process.execPath, [mainFile, ...args], {
