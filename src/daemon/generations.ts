@@ -23,7 +23,7 @@ export interface GenerationsDeps {
   readonly onMoved: (cache: string) => void;
   /** `snapshot` has changed. */
   readonly onChanged: () => void;
-  readonly times: RecheckTimes;
+  readonly timesOf: (cache: string) => RecheckTimes;
   /** Milliseconds since the epoch: Nix compares these too. */
   readonly now: () => number;
   readonly log: Logger;
@@ -98,7 +98,6 @@ function createCache(name: string, saved: SavedGenerations, deps: GenerationsDep
       rechecks?.denied();
     },
     begin: () => {
-      const { times } = deps;
       const begun = beginRechecks({
         inDoubt: () => denials.standing(now()).length > 0 || denials.overflowed(now()),
         ask: async ({ first, signal }) => {
@@ -106,7 +105,7 @@ function createCache(name: string, saved: SavedGenerations, deps: GenerationsDep
           const there = await deps.servesAny(name, denials.standing(now()), signal);
           if (there || (first && denials.overflowed(now()))) move();
         },
-        times,
+        times: deps.timesOf(name),
         log: log.child({ cache: name }),
       });
       rechecks = begun;

@@ -12,7 +12,7 @@ import { isTrustedUser } from "./local-nix.js";
 import { findInclude, includeAdvice } from "./nix-conf.js";
 import { cacheUrl, createOverrideFile, type OverrideEntry } from "./override-file.js";
 import { askRefusedUrls } from "./refused-urls.js";
-import { defaultRecheckTimes, type Rechecks } from "./rechecks.js";
+import { defaultRecheckTimes, webRecheckTimes, type Rechecks } from "./rechecks.js";
 import { createSaver } from "./saver.js";
 import { createUrlPermissions, type UrlPermissions } from "./url-permissions.js";
 import type { Warnings } from "./warnings.js";
@@ -78,7 +78,7 @@ export function createListing(deps: ListingDeps): Listing {
     refused: (cache) => permissions.refused(cache),
     onMoved: deps.onMoved,
     onChanged: () => saver.changed(),
-    times: defaultRecheckTimes,
+    timesOf: (name) => (config.caches[name]?.type === "http" ? webRecheckTimes : defaultRecheckTimes),
     now: Date.now,
     log,
   });

@@ -27,6 +27,13 @@ export const defaultRecheckTimes: RecheckTimes = {
   settleMs: 1_000,
 };
 
+/** Each question costs a web server a request and a line in its log, and there may be thousands. */
+export const webRecheckTimes: RecheckTimes = {
+  ...defaultRecheckTimes,
+  periodMs: 5 * 60_000,
+  roundMs: 60_000,
+};
+
 /** What is asked, and how often. */
 export interface RechecksDeps {
   /** Whether anything is in doubt. */

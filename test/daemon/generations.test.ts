@@ -25,7 +25,7 @@ function setUp(saved: Saved = {}, refused: readonly number[] = []) {
     refused: () => new Set(refused),
     onMoved: (cache) => moved.push(cache),
     onChanged: () => (changes += 1),
-    times: { periodMs: 20, uploadMs: 1, retryMs: 5, roundMs: 1_000, settleMs: 1_000 },
+    timesOf: () => ({ periodMs: 20, uploadMs: 1, retryMs: 5, roundMs: 1_000, settleMs: 1_000 }),
     now: () => clock.now,
     log: silentLog,
   });

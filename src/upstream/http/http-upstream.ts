@@ -28,7 +28,7 @@ export interface HttpLimits {
 
 export const defaultHttpLimits: HttpLimits = {
   lookups: 16,
-  checks: 4,
+  checks: 8,
   nars: 16,
   turnMs: 30_000,
   headersMs: 10_000,
