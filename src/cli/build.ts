@@ -4,7 +4,6 @@
 import { spawn } from "node:child_process";
 import { constants } from "node:os";
 import { resolveDirs } from "../config/dirs.js";
-import { askDaemon } from "../control/client.js";
 import { unknownCache } from "../control/unknown-cache.js";
 import { askNixSettings } from "../daemon/nix-settings.js";
 import { TetherError, messageOf } from "../util/errors.js";
@@ -12,15 +11,13 @@ import { printable } from "../util/printable.js";
 import { askStatus } from "./ask-status.js";
 import type { CliContext } from "./context.js";
 import { exitCode } from "./exit.js";
+import { recheck } from "./recheck.js";
 
 export interface BuildArguments {
   readonly cache: string;
   /** For `nix build`. */
   readonly args: readonly string[];
 }
-
-/** The daemon asks the machine for what was denied before. */
-const recheckMs = 25_000;
 
 /** Where the machine's nix-daemon is reached, and what the gateway's URLs begin with. */
 interface Far {
@@ -43,6 +40,7 @@ export async function build(context: CliContext, { cache, args }: BuildArguments
       stdout: "ignore",
     });
     if (interrupted.aborted) return exitCode.failure;
+    // Nix may have been told before that it is not there.
     if (code === 0) await recheck(env, cache);
     else say(`it was not built on ${cache}: building here`);
   }
@@ -82,12 +80,6 @@ async function farArguments(
 /** Pure: a profile is of this machine, and must not name what is not here. */
 export function withoutProfile(args: readonly string[]): string[] {
   return args.filter((word, index) => word !== "--profile" && args[index - 1] !== "--profile");
-}
-
-/** Nix may have been told before that it is not there. Who can not be asked is not waited for. */
-async function recheck(env: NodeJS.ProcessEnv, cache: string): Promise<void> {
-  const { controlSocket } = resolveDirs(env);
-  await askDaemon(controlSocket, { command: "recheck", cache }, { timeoutMs: recheckMs }).catch(() => null);
 }
 
 /** Resolves to the exit code. An interruption reaches it as it reaches us, by way of the terminal. */

@@ -9,6 +9,7 @@ import { resolveTarget } from "../static/target.js";
 import { askQueue } from "./ask-queue.js";
 import type { CliContext } from "./context.js";
 import { withLocate } from "./open-target.js";
+import { recheck } from "./recheck.js";
 import { bytesOf, counted } from "./words.js";
 
 /** That each is one or the other is checked where the configuration is loaded. */
@@ -28,6 +29,8 @@ function staticTarget(name: string, config: Config, env: NodeJS.ProcessEnv): Pus
       const report = await withLocate(env, (deps) =>
         pushPaths({ target, paths, signal, onProgress, onNotice }, deps),
       );
+      // The same folder may be one of this machine's caches, by HTTP.
+      if (report.paths > 0) await recheck(env, null);
       const { paths: sent, alreadyThere, bytes, unsigned } = report;
       return { queued: false, paths: sent, alreadyThere, bytes, unsigned };
     },
