@@ -10,6 +10,7 @@ import { fetching } from "./measure/fetching.js";
 import { inTheLab } from "./measure/in-the-lab.js";
 import { hook } from "./measure/hook.js";
 import { nothingToDo } from "./measure/nothing-to-do.js";
+import { pushing } from "./measure/pushing.js";
 import { rawBytes } from "./measure/raw-bytes.js";
 import { status } from "./measure/status.js";
 import { uploading } from "./measure/uploading.js";
@@ -23,6 +24,7 @@ const measurements: readonly Measurement[] = [
   fetching,
   nothingToDo,
   uploading,
+  pushing,
   rawBytes,
   hook,
   status,
