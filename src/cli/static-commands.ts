@@ -19,6 +19,40 @@ export function withStaticCommands(
 ): Argv {
   return root
     .command(
+      "push <target> <installables..>",
+      "Send to a static cache what it lacks of some paths and of all that they need",
+      (command) =>
+        withTarget(command)
+          .positional("installables", {
+            type: "string",
+            array: true,
+            demandOption: true,
+            describe:
+              "Store paths, links to them such as ./result, or what `nix build` takes, such as .#hello",
+          })
+          .option("wait", wait)
+          .option("json", json)
+          .option("plain", { type: "boolean", describe: "Sentences in place of a bar" })
+          .option("config", config)
+          .epilogue(
+            "The cache is complete at every moment, also after an interruption; another push goes on from there. " +
+              "What is sent is signed where the cache's [static.NAME] has a signing-key.",
+          ),
+      (args) =>
+        ends(
+          import("./push.js").then(({ push }) =>
+            push(context, {
+              target: args.target ?? "",
+              installables: args.installables,
+              config: last(args.config),
+              wait: last(args.wait),
+              json: isSet(args.json),
+              plain: isSet(args.plain),
+            }),
+          ),
+        ),
+    )
+    .command(
       "gc <target>",
       "Remove from a static cache what is old and needed by nothing younger",
       (command) =>

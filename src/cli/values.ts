@@ -20,6 +20,7 @@ const known: ReadonlyMap<string, KnownValue> = new Map<string, KnownValue>([
   ["fingerprint", { kind: "text", shown: "fingerprint" }],
   ["path", { kind: "file", shown: "path" }],
   ["paths", { kind: "file", shown: "path" }],
+  ["installables", { kind: "file", shown: "installable" }],
   ["target", { kind: "file", shown: "target" }],
   ["older-than", { kind: "text", shown: "age" }],
   ["max-size", { kind: "text", shown: "size" }],

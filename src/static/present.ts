@@ -1,7 +1,7 @@
 // What of a closure a static cache has already.
 
 import type { LocalInfos } from "../nix/path-infos.js";
-import { maxNarinfoBytes, parseNarinfo } from "../protocol/narinfo-file.js";
+import { maxNarinfoBytes, parseNarinfo, type Narinfo } from "../protocol/narinfo-file.js";
 import { parseStorePath } from "../protocol/store-path.js";
 import type { CacheFolder } from "./cache-folder.js";
 import { narFolder, narinfoName, narNameOf } from "./cache-names.js";
@@ -13,6 +13,8 @@ export interface Present {
   readonly nars: ReadonlyMap<string, number>;
   /** The files of what is there that have been unchanged for a while. */
   readonly old: readonly string[];
+  /** What is there and counts as missing, by its path. */
+  readonly replaced: ReadonlyMap<string, Narinfo>;
 }
 
 export interface PresentOptions {
@@ -38,33 +40,35 @@ export async function findPresent(
   const nars = new Map(narEntries.map((entry) => [`${narFolder}/${entry.name}`, entry]));
   const paths = new Set<string>();
   const old: string[] = [];
+  const replaced = new Map<string, Narinfo>();
   const look = async (path: string): Promise<void> => {
     const name = narinfoName(parseStorePath(path)?.hashPart ?? "");
     const entry = narinfos.get(name);
     if (entry === undefined || entry.size > maxNarinfoBytes) return;
-    const nar = narOf(await folder.read(name, maxNarinfoBytes, signal), path, keyName);
-    const narEntry = nars.get(nar?.name ?? "");
-    if (nar === null || narEntry === undefined || narEntry.size !== (nar.size ?? narEntry.size)) return;
+    const narinfo = narinfoIn(await folder.read(name, maxNarinfoBytes, signal), path);
+    if (narinfo === null) return;
+    const nar = narNameOf(narinfo.url) ?? "";
+    const narEntry = nars.get(nar);
+    const isWhole = narEntry !== undefined && narEntry.size === (narinfo.fileSize ?? narEntry.size);
+    if (!isWhole || !isSigned(narinfo, keyName)) return void replaced.set(path, narinfo);
     paths.add(path);
-    for (const file of [{ ...narEntry, name: nar.name }, entry])
+    for (const file of [{ ...narEntry, name: nar }, entry])
       if (Math.abs(now - file.modifiedAt) > youngMs) old.push(file.name);
   };
   await Promise.all([...infos.keys()].map(look));
-  return { paths, nars: new Map([...nars].map(([name, { size }]) => [name, size])), old };
+  return { paths, nars: new Map([...nars].map(([name, { size }]) => [name, size])), old, replaced };
 }
 
-/** Null where the narinfo of `path` is of no use. */
-function narOf(
-  bytes: Buffer | null,
-  path: string,
-  keyName: string | null,
-): { name: string; size: number | null } | null {
+function isSigned({ info }: Narinfo, keyName: string | null): boolean {
+  return keyName === null || info.signatures.some((one) => one.startsWith(`${keyName}:`));
+}
+
+/** Null where the narinfo is not one of `path` that can be used. */
+function narinfoIn(bytes: Buffer | null, path: string): Narinfo | null {
   if (bytes === null) return null;
   try {
-    const { info, url, fileSize } = parseNarinfo(bytes.toString());
-    const isSigned = keyName === null || info.signatures.some((one) => one.startsWith(`${keyName}:`));
-    const name = narNameOf(url);
-    return info.path === path && isSigned && name !== null ? { name, size: fileSize } : null;
+    const narinfo = parseNarinfo(bytes.toString());
+    return narinfo.info.path === path ? narinfo : null;
   } catch {
     return null;
   }

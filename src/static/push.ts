@@ -164,7 +164,7 @@ async function stageAndSend(
   const send = createSending({
     folder,
     stage: staging.folder,
-    nars: present.nars,
+    present,
     signal: either,
     check: () => {
       if (!activity.isHeld()) throw new HoldLost();

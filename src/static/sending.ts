@@ -3,20 +3,20 @@
 
 import { rm } from "node:fs/promises";
 import path from "node:path";
-import { maxNarinfoBytes, parseNarinfo } from "../protocol/narinfo-file.js";
+import { maxNarinfoBytes, parseNarinfo, type Narinfo } from "../protocol/narinfo-file.js";
 import { parseStorePath } from "../protocol/store-path.js";
 import { readBounded } from "../util/durable-file.js";
 import { TetherError, messageOf } from "../util/errors.js";
 import { createLimit } from "../util/limit.js";
 import type { CacheFolder } from "./cache-folder.js";
 import { narinfoName, narNameOf } from "./cache-names.js";
+import type { Present } from "./present.js";
 
 export interface SendingOptions {
   readonly folder: CacheFolder;
   /** The stage's folder. */
   readonly stage: string;
-  /** The sizes of the NARs that are there already, by their names. */
-  readonly nars: ReadonlyMap<string, number>;
+  readonly present: Pick<Present, "nars" | "replaced">;
   readonly signal: AbortSignal;
   /** Called before each narinfo; throws where it must not be written any more. */
   readonly check: () => void;
@@ -42,14 +42,14 @@ export function createSending(options: SendingOptions): Send {
   };
   const sendPath = async (storePath: string, references: readonly string[]): Promise<void> => {
     const name = narinfoName(parseStorePath(storePath)?.hashPart ?? "");
-    const { text, nar, size } = await readStaged(path.join(stage, name));
+    const { text, narinfo, nar, size } = await readStaged(path.join(stage, name));
     let bytes = 0;
     const onBytes = (more: number): void => {
       bytes += more;
       onPart(storePath, size === 0 ? 1 : bytes / size, more);
     };
     // Two paths with the same content have one NAR.
-    const there = options.nars.get(nar) === size;
+    const there = options.present.nars.get(nar) === size;
     const sending = sent.get(nar) ?? (there ? Promise.resolve() : sendNar(nar, onBytes));
     sent.set(nar, sending);
     await sending;
@@ -58,7 +58,8 @@ export function createSending(options: SendingOptions): Send {
     await Promise.all(references.map(async (one) => arrived.get(one)));
     signal.throwIfAborted();
     check();
-    await folder.put(name, text, { signal });
+    const more = signaturesOf(options.present.replaced.get(storePath), narinfo);
+    await folder.put(name, Buffer.from(text + more), { signal });
   };
   return (storePath, references) => {
     const arriving = sendPath(storePath, references);
@@ -67,16 +68,30 @@ export function createSending(options: SendingOptions): Send {
   };
 }
 
-async function readStaged(file: string): Promise<{ text: Buffer; nar: string; size: number }> {
-  const failed = (why: string, cause?: unknown): TetherError =>
-    new TetherError("stage-failed", `what nix copy has made in ${file} can not be used: ${why}`, { cause });
+/** The lines for who has signed the same content before: others may trust only these. */
+function signaturesOf(there: Narinfo | undefined, { info }: Narinfo): string {
+  if (there === undefined || there.info.narHash !== info.narHash) return "";
+  const others = there.info.signatures.filter((one) => !info.signatures.includes(one));
+  return others.map((one) => `Sig: ${one}\n`).join("");
+}
+
+interface Staged {
+  readonly text: string;
+  readonly narinfo: Narinfo;
+  /** The name of its NAR, and its size in bytes. */
+  readonly nar: string;
+  readonly size: number;
+}
+
+async function readStaged(file: string): Promise<Staged> {
   try {
-    const text = Buffer.from(await readBounded(file, maxNarinfoBytes));
-    const { url, fileSize } = parseNarinfo(text.toString());
-    const nar = narNameOf(url);
-    if (nar === null || fileSize === null) throw new Error("it names no NAR of a known size");
-    return { text, nar, size: fileSize };
+    const text = await readBounded(file, maxNarinfoBytes);
+    const narinfo = parseNarinfo(text);
+    const nar = narNameOf(narinfo.url);
+    if (nar === null || narinfo.fileSize === null) throw new Error("it names no NAR of a known size");
+    return { text, narinfo, nar, size: narinfo.fileSize };
   } catch (error) {
-    throw failed(messageOf(error), error);
+    const why = `what nix copy has made in ${file} can not be used: ${messageOf(error)}`;
+    throw new TetherError("stage-failed", why, { cause: error });
   }
 }

@@ -349,6 +349,7 @@ describe("the command line", () => {
       "hook",
       "completion",
       "demo",
+      "push",
       "gc",
       "fsck",
       "serve",

@@ -133,6 +133,12 @@ test("what lacks its NAR, or the key's signature, is sent again; what is not sig
   const signed = await push({ ...target, signingKey: keyFile }, [top]);
   expect(signed).toMatchObject({ paths: 10, alreadyThere: 0, unsigned: 0, bytes: 0 });
   expect(await fetchAll("2.8", folder, [top])).toEqual(closure.toSorted());
+  // By another key, which leaves the first one's signatures to those who trust these.
+  const otherKey = path.join(fixture.dir, "other-key");
+  await writeFile(otherKey, await nix("2.8", "key", "generate-secret", "--key-name", "other-1"));
+  expect(await push({ ...target, signingKey: otherKey }, [top])).toMatchObject({ paths: 10, bytes: 0 });
+  expect(await fetchAll("2.8", folder, [top])).toEqual(closure.toSorted());
+  expect(await push({ ...target, signingKey: keyFile }, [top])).toMatchObject({ paths: 0 });
 });
 
 test("bad input changes nothing", async () => {
