@@ -1,7 +1,7 @@
 // One `nix copy`, from its start to its end: told what it copies, ended with all that it started.
 
-import { spawn } from "node:child_process";
 import { isStorePath } from "../protocol/store-path.js";
+import { runGroup } from "../util/run-group.js";
 import { nixCommand, nixMissing, noSubstitutes } from "./nix-tools.js";
 
 export interface CopyOptions {
@@ -25,8 +25,6 @@ export interface CopyResult {
   readonly stderr: string;
 }
 
-const maxStderr = 64 * 1024;
-
 /** How long it has to leave in order, in milliseconds. */
 const leaveMs = 3_000;
 
@@ -36,7 +34,6 @@ const leaveMs = 3_000;
  */
 export async function nixCopy(options: CopyOptions): Promise<CopyResult> {
   const { from, to, paths, derivations = false, recursive = true, env, signal, onPath } = options;
-  signal.throwIfAborted();
   const args = [
     ...nixCommand,
     ...noSubstitutes,
@@ -50,51 +47,15 @@ export async function nixCopy(options: CopyOptions): Promise<CopyResult> {
     ...(derivations ? ["--derivation"] : []),
     ...paths,
   ];
-  // A process group of its own, to be ended as a whole.
-  const child = spawn("nix", args, {
+  const result = await runGroup("nix", args, {
     env: { ...env, LC_ALL: "C" },
-    stdio: ["ignore", "ignore", "pipe"],
-    detached: true,
-  });
-  let stderr = "";
-  let line = "";
-  child.stderr.on("error", () => undefined);
-  child.stderr.setEncoding("utf8").on("data", (text: string) => {
-    stderr = (stderr + text).slice(-maxStderr);
-    const parts = (line + text).slice(-maxStderr).split("\n");
-    line = parts.pop() ?? "";
-    for (const part of parts) {
-      const path = /copying path '([^']+)'/.exec(part)?.[1];
+    signal,
+    leaveMs,
+    onLine: (line) => {
+      const path = /copying path '([^']+)'/.exec(line)?.[1];
       if (path !== undefined && isStorePath(path)) onPath?.(path);
-    }
+    },
   });
-  let killer: NodeJS.Timeout | null = null;
-  const onAbort = (): void => {
-    signalGroup(child.pid, "SIGTERM");
-    killer = setTimeout(() => signalGroup(child.pid, "SIGKILL"), leaveMs);
-  };
-  signal.addEventListener("abort", onAbort, { once: true });
-  try {
-    const code = await new Promise<number | null>((resolve, reject) => {
-      child.once("error", (error) => reject(error));
-      child.once("close", (exitCode) => resolve(exitCode));
-    });
-    signal.throwIfAborted();
-    return { ok: code === 0, stderr };
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
-    throw nixMissing("nix");
-  } finally {
-    signal.removeEventListener("abort", onAbort);
-    if (killer !== null) clearTimeout(killer);
-  }
-}
-
-function signalGroup(pid: number | undefined, signal: NodeJS.Signals): void {
-  if (pid === undefined) return;
-  try {
-    process.kill(-pid, signal);
-  } catch {
-    // It has ended by itself.
-  }
+  if (result === null) throw nixMissing("nix");
+  return { ok: result.code === 0, stderr: result.stderr };
 }

@@ -7,8 +7,8 @@ export interface GroupOptions {
   readonly env: NodeJS.ProcessEnv;
   readonly cwd?: string;
   readonly signal: AbortSignal;
-  /** Milliseconds after which it is ended. */
-  readonly ms: number;
+  /** Milliseconds after which it is ended; left out where it may take as long as it likes. */
+  readonly ms?: number;
   /** How long it has, after SIGTERM, to leave in order, in milliseconds. */
   readonly leaveMs?: number;
   /** Told of each whole line of its stderr, of at most 64 KiB. */
@@ -28,7 +28,7 @@ const maxStdout = 16 * 1024 * 1024;
 const maxStderr = 64 * 1024;
 
 /** What has left the group may hold the pipes for ever; they are waited for so long, in milliseconds. */
-const pipesMs = 1_000;
+const pipesMs = 3_000;
 
 /**
  * Resolves when it has ended, to null where there is no such program. Rejects with code `timeout`, or with the signal's
@@ -66,22 +66,23 @@ export async function runGroup(
     signalGroup(child.pid, "SIGTERM");
     killer ??= setTimeout(() => signalGroup(child.pid, "SIGKILL"), leaveMs);
   };
-  const timer = setTimeout(() => {
+  const onLate = (): void => {
     late = true;
     end();
-  }, ms);
+  };
+  const timer = ms === undefined ? null : setTimeout(onLate, ms);
   signal.addEventListener("abort", end, { once: true });
   try {
     const code = await ended(child);
     signal.throwIfAborted();
-    if (late) throw new TetherError("timeout", `${file}: not done within ${Math.round(ms / 1000)} s`);
+    if (late) throw new TetherError("timeout", `${file}: not done within ${Math.round((ms ?? 0) / 1000)} s`);
     return { code, ...output };
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === "ENOENT" && child.pid === undefined) return null;
     throw error;
   } finally {
     signal.removeEventListener("abort", end);
-    clearTimeout(timer);
+    if (timer !== null) clearTimeout(timer);
     if (killer !== null) clearTimeout(killer);
     // What it has left behind.
     if (signal.aborted || late) signalGroup(child.pid, "SIGKILL");
