@@ -13,6 +13,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { configKeys } from "../../src/config/keys.js";
 import { loadConfig } from "../../src/config/load.js";
 import { cacheUrl } from "../../src/daemon/override-file.js";
+import { readPages } from "../support/markdown.js";
 
 const root = resolve(import.meta.dirname, "../..");
 
@@ -40,18 +41,50 @@ interface Laptop {
 }
 
 let folder: string;
+/** Where the documentation's examples stand. */
+const shown: string[] = [];
 let evaluated: { home: Home; laptop: Laptop; [part: string]: unknown };
 
 beforeAll(() => {
   folder = mkdtempSync(join(tmpdir(), "nix-tether-nix-"));
   const { NIX_TETHER_NIXPKGS: nixpkgs, NIX_TETHER_HOME_MANAGER: homeManager } = process.env;
   const worlds = { nixpkgs, "home-manager": homeManager };
-  const args = Object.entries(worlds).flatMap(([name, path]) => ["--arg", name, path ?? "null"]);
+  const args = Object.entries({ ...worlds, examples: writeExamples() }).flatMap(([name, value]) => [
+    "--arg",
+    name,
+    value ?? "null",
+  ]);
   const text = nix(["--eval", "--strict", "--json", join(root, "test/nix"), ...args]);
   evaluated = JSON.parse(withPlainPlaces(text)) as typeof evaluated;
 });
 
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+/**
+ * The modules that the documentation shows, as a Nix expression: one that imports nothing goes on from the one before it,
+ * and what NixOS is told comes on top of what Home Manager was.
+ */
+function writeExamples(): string {
+  const examples: string[] = [];
+  for (const page of readPages()) {
+    let homes: string[] = [];
+    let before: { section: string; files: string[] } = { section: "", files: [] };
+    for (const { language, section, text } of page.blocks) {
+      if (language !== "nix" || !text.includes("services.nix-tether")) continue;
+      const file = join(folder, `example-${shown.length}.nix`);
+      writeFileSync(file, `inputs:\n${text}`);
+      shown.push(`${page.name}, ${section}`);
+      const isWhole = text.includes("imports");
+      const files = isWhole || before.section !== section ? [file] : [...before.files, file];
+      before = { section, files };
+      const isHome = text.includes("homeModules");
+      if (isHome) homes = files;
+      const [kind, own] = isHome ? ["home", []] : ["os", isWhole ? homes : []];
+      examples.push(`{ kind = "${kind}"; files = [ ${files.join(" ")} ]; homes = [ ${own.join(" ")} ]; }`);
+    }
+  }
+  return `[ ${examples.join(" ")} ]`;
+}
 
 /** Runs nix-instantiate with a store that exists in memory only. */
 function nix(args: readonly string[]): string {
@@ -112,6 +145,21 @@ test.each(["home", "laptop", "pi", "farm", "flake"])("%s: as it is written down"
     );
     await expect(`${text}\n`).toMatchFileSnapshot(join(root, "test/nix/golden", `${name}.json`));
   }
+});
+
+test("the documentation's examples can be used as they stand", () => {
+  const pages = evaluated["pages"] as { failed: string[]; units: string[]; allowed?: number }[];
+  expect(pages).toHaveLength(shown.length);
+  const found = pages.map((page, index) => ({ where: shown[index], ...page }));
+  expect(found.map(({ failed }) => failed)).toEqual(found.map(() => []));
+  const unitsOf = (where: string): string[] =>
+    found.filter((one) => one.where === where).flatMap(({ units }) => units);
+  expect(unitsOf("README.md, With Home Manager")).toContain("nix-tether");
+  expect(unitsOf("docs/setup-nixos.md, The laptop's user, in Home Manager")).toContain("nix-tether");
+  expect(unitsOf("docs/setup-nixos.md, The Pi")).toContain("nix-tether-key");
+  expect(unitsOf("docs/setup-nixos.md, A farm")).toEqual(["nix-tether-farm@", "nix-tether-farm-tools"]);
+  const byRoot = found.filter(({ where }) => where === "docs/setup-nixos.md, The laptop's root, in NixOS");
+  expect(byRoot.map(({ allowed }) => allowed)).toEqual([16, 16]);
 });
 
 test("the sockets, and who answers while the daemon can not run, are the ones in systemd/", () => {

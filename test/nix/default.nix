@@ -3,6 +3,7 @@
 {
   nixpkgs ? null,
   home-manager ? null,
+  examples ? [ ],
 }:
 
 let
@@ -36,6 +37,7 @@ in
   laptop = import ./laptop-cases.nix arguments;
   pi = import ./pi-cases.nix arguments;
   farm = import ./farm-cases.nix arguments;
+  pages = import ./page-cases.nix arguments examples;
 }
 // (
   if nixpkgs != null then

@@ -124,7 +124,10 @@ rec {
           opened = if isPath module then import module else module;
           called = if isFunction opened then opened args else opened;
           shaped =
-            if called ? options || called ? config || called ? imports then called else { config = called; };
+            if called ? options || called ? config then
+              called
+            else
+              { config = builtins.removeAttrs called [ "imports" ]; };
         in
         [ shaped ] ++ concatMap load (called.imports or [ ]);
       loaded = concatMap load modules;
