@@ -145,11 +145,12 @@ function measure(caches) {
 }
 
 /** By which way it is reached, where that makes a difference. @param {CacheStatus} status */
-function wayWords({ host, way }) {
+function wayWords({ type, host, way }) {
   if (way === null) return [];
   return [
     ...(way.host === host ? [] : [`reached as ${way.host}`]),
-    ...(way.uploads ? [] : ["without uploads"]),
+    // A web server takes none by any way.
+    ...(way.uploads || type === "http" ? [] : ["without uploads"]),
   ];
 }
 

@@ -121,11 +121,12 @@ function reasonNote(
 }
 
 /** By which way it is reached, where that makes a difference. */
-function wayNote({ host, way }: CacheStatus): string[] {
+function wayNote({ type, host, way }: CacheStatus): string[] {
   if (way === null) return [];
   const words = [
     ...(way.host === host ? [] : [`reached as ${printable(way.host)}`]),
-    ...(way.uploads ? [] : ["without uploads"]),
+    // A web server takes none by any way.
+    ...(way.uploads || type === "http" ? [] : ["without uploads"]),
   ];
   return words.length === 0 ? [] : [words.join(", ")];
 }

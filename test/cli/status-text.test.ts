@@ -1,7 +1,7 @@
 import { stripVTControlCharacters } from "node:util";
 import { describe, expect, test } from "vitest";
 import { statusText } from "../../src/cli/status-text.js";
-import type { StatusReport } from "../../src/control/messages.js";
+import type { CacheStatus, StatusReport } from "../../src/control/messages.js";
 import {
   brokenStatus,
   cacheStatus,
@@ -166,11 +166,12 @@ Warning: the override can not be written.
 });
 
 test("another way than the first is named, and that nothing is uploaded over it", () => {
-  const by = (host: string, uploads: boolean): string =>
-    shown(statusReport({ pi: cacheStatus("pi", { way: { host, uploads } }) }));
+  const by = (host: string, uploads: boolean, more: Partial<CacheStatus> = {}): string =>
+    shown(statusReport({ pi: cacheStatus("pi", { way: { host, uploads }, ...more }) }));
   expect(by("pi.vpn", false)).toMatch(/^pi .*\n {4}reached as pi\.vpn, without uploads\n/m);
   expect(by("pi.vpn", true)).toMatch(/^pi .*\n {4}reached as pi\.vpn\n/m);
   expect(by("raspberrypi.local", false)).toMatch(/^pi .*\n {4}without uploads\n/m);
+  expect(by("raspberrypi.local", false, { type: "http" })).not.toContain("without uploads");
   expect(by("raspberrypi.local", true)).not.toMatch(/^ {4}/m);
 });
 

@@ -117,7 +117,10 @@ export function judgeKeys(config: CacheConfig, standing: Standing, settings: Nix
     return failure(`Nix does not know ${missing.map(nameOf).join(", ")}`, inRoots(missing.join(" ")));
   }
   if (names.length > 0) return ok(`Nix knows ${names.join(", ")}`);
-  const key = "the line in /etc/nix/public-key there";
+  const key =
+    config.type === "http"
+      ? "the public half of the key that its paths are signed with"
+      : "the line in /etc/nix/public-key there";
   return failure(
     `Nix knows no key but ${upstreamKey}, and would ignore what the machine has signed`,
     standing === "untrusted"
