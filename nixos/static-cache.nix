@@ -1,5 +1,5 @@
-# A folder of NARs served by nginx, as `nix copy --to file:///var/lib/nix-cache` fills it. It is read without any login, so
-# it holds nothing but what everybody on the network may have.
+# A folder of NARs served by nginx, as `nix-tether push` or `nix copy --to file:///var/lib/nix-cache` fills it, and the
+# collection of what is old in it. It is read without any login, so it holds nothing but what everybody may have.
 {
   config,
   lib,
@@ -11,6 +11,16 @@ let
   inherit (lib) mkIf mkOption types;
 
   cfg = config.services.nix-tether.pi.staticCache;
+  collects = cfg.keepDays != null || cfg.maxSize != null;
+
+  # TOML has no null.
+  configFile = (pkgs.formats.toml { }).generate "nix-tether-static-cache.toml" {
+    static.cache = lib.filterAttrs (_: value: value != null) {
+      inherit (cfg) path keep;
+      older-than = if cfg.keepDays == null then null else "${toString cfg.keepDays}d";
+      max-size = cfg.maxSize;
+    };
+  };
 in
 {
   options.services.nix-tether.pi.staticCache = {
@@ -34,11 +44,40 @@ in
       description = "Whether to open that port in the firewall.";
     };
 
+    user = mkOption {
+      type = types.str;
+      default = "root";
+      description = "Whose the folder is: the login that {command}`nix-tether push` uses.";
+    };
+
     keepDays = mkOption {
       type = types.nullOr types.ints.positive;
       default = null;
       example = 14;
-      description = "Remove what nobody has read for so many days; null keeps everything.";
+      description = ''
+        Remove every day what was pushed so many days ago, not since, and is needed by nothing younger; null keeps everything.
+      '';
+    };
+
+    maxSize = mkOption {
+      type = types.nullOr (types.strMatching "[0-9]+[KMGT]?");
+      default = null;
+      example = "500G";
+      description = "Remove every day what is oldest until no more than this is left; null for any size.";
+    };
+
+    keep = mkOption {
+      type = types.listOf types.str;
+      default = [ ];
+      example = [ "nixos-system-*" ];
+      description = "What is never removed, with all that it needs: store paths, or patterns for their names.";
+    };
+
+    package = mkOption {
+      type = types.package;
+      default = pkgs.nix-tether or (pkgs.callPackage ../nix/package.nix { });
+      defaultText = lib.literalExpression "pkgs.nix-tether";
+      description = "The package that collects.";
     };
   };
 
@@ -63,28 +102,44 @@ in
 
     networking.firewall.allowedTCPPorts = mkIf cfg.openFirewall [ cfg.port ];
 
-    systemd.tmpfiles.rules = [ "d ${cfg.path} 0755 root root -" ];
+    systemd.tmpfiles.rules = [ "d ${cfg.path} 0755 ${cfg.user} root -" ];
 
-    systemd.services.nix-tether-cache-gc = mkIf (cfg.keepDays != null) {
-      description = "Removal of what nobody reads from the static Nix cache";
+    systemd.services.nix-tether-cache-gc = mkIf collects {
+      description = "Collection of what is old in the static Nix cache";
       startAt = "daily";
+      # Until something is pushed, there is no cache.
+      unitConfig.ConditionPathExists = "${cfg.path}/nix-cache-info";
       serviceConfig = {
         Type = "oneshot";
+        User = cfg.user;
+        ExecStart = "${cfg.package}/bin/nix-tether gc cache --config ${configFile}";
+        Nice = 19;
+        IOSchedulingClass = "idle";
+        LockPersonality = true;
+        NoNewPrivileges = true;
+        PrivateDevices = true;
+        PrivateNetwork = true;
+        PrivateTmp = true;
+        ProtectHome = "read-only";
         ProtectSystem = "strict";
         ReadWritePaths = [ cfg.path ];
-        PrivateNetwork = true;
-        NoNewPrivileges = true;
+        RestrictAddressFamilies = "AF_UNIX AF_NETLINK";
+        RestrictNamespaces = true;
+        RestrictRealtime = true;
+        RestrictSUIDSGID = true;
+        SystemCallArchitectures = "native";
+        # @pkey: V8 asks for memory protection keys.
+        SystemCallFilter = "@system-service @pkey";
+        SystemCallErrorNumber = "EPERM";
       };
-      # A description whose archive is gone would cost Nix an attempt.
-      script = ''
-        cd ${cfg.path}
-        find . -type f \( -name '*.narinfo' -o -path './nar/*' \) -atime +${toString cfg.keepDays} -delete
-        for info in ./*.narinfo; do
-          [ -e "$info" ] || continue
-          archive=$(sed -n 's/^URL: //p' "$info")
-          [ -e "$archive" ] || rm -f "$info"
-        done
-      '';
+    };
+
+    systemd.timers.nix-tether-cache-gc = mkIf collects {
+      timerConfig = {
+        # One that was switched off at midnight collects later.
+        Persistent = true;
+        RandomizedDelaySec = "1h";
+      };
     };
   };
 }

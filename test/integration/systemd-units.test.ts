@@ -122,3 +122,40 @@ NIX
     "ExecMainStatus=2",
   ]);
 });
+
+test("a static cache is served and collected as services", async () => {
+  const output = await session.run(`
+    mkdir -p ~/nix-cache/nar; cd ~/nix-cache
+    echo "StoreDir: /nix/store" >nix-cache-info
+    echo old >nar/old.nar; touch --date="30 days ago" nar/old.nar
+    echo new >nar/new.nar
+    printf '[static.disk]\\npath = "%s"\\nolder-than = "14d"\\n' ~/nix-cache >~/.config/nix-tether/config.toml
+    systemctl --user start nix-tether-gc@disk.service
+    ${show("-gc@disk.service", "Result", "ExecMainStatus")}
+    ls -A . nar
+    systemctl --user start nix-tether-gc@disk.timer
+    ${show("-gc@disk.timer", "ActiveState")}
+    unit=nix-tether-serve@$(systemd-escape --path ~/nix-cache).service
+    mkdir ~/.config/systemd/user/$unit.d
+    printf '[Service]\\nEnvironment=LISTEN=127.0.0.1:38089\\n' >~/.config/systemd/user/$unit.d/listen.conf
+    systemctl --user daemon-reload
+    systemctl --user start $unit
+    curl --silent --fail --retry 20 --retry-connrefused --retry-delay 1 http://127.0.0.1:38089/nar/new.nar
+    systemctl --user stop $unit
+    systemctl --user show --property=Result,ExecMainStatus $unit
+  `);
+  expect(output.trim().split("\n")).toEqual([
+    "Result=success",
+    "ExecMainStatus=0",
+    ".:",
+    "nar",
+    "nix-cache-info",
+    "",
+    "nar:",
+    "new.nar",
+    "ActiveState=active",
+    "new",
+    "Result=success",
+    "ExecMainStatus=0",
+  ]);
+});

@@ -3,6 +3,7 @@
   evalOs,
   failed,
   pick,
+  readToml,
   ...
 }:
 
@@ -55,19 +56,31 @@ let
     keyName = "shelf-2";
     staticCache = {
       enable = true;
+      user = "ada";
       keepDays = 14;
+      maxSize = "500G";
+      keep = [ "nixos-system-*" ];
     };
   } { networking.hostName = "shelf"; };
 in
 {
   basic = show basic;
   full = show full // {
-    hasFolder = builtins.elem "d /var/lib/nix-cache 0755 root root -" full.systemd.tmpfiles.rules;
+    hasFolder = builtins.elem "d /var/lib/nix-cache 0755 ada root -" full.systemd.tmpfiles.rules;
     letsIn = builtins.elem 80 full.networking.firewall.allowedTCPPorts;
     nginx = {
       inherit (full.services.nginx.virtualHosts.nix-tether) default;
       listen = map (pick [ "addr" "port" ]) full.services.nginx.virtualHosts.nix-tether.listen;
       inherit (full.services.nginx.virtualHosts.nix-tether.locations."/") root;
+    };
+    gc = {
+      timer = full.systemd.timers.nix-tether-cache-gc.timerConfig;
+      config = readToml (
+        builtins.head (
+          builtins.match "/pkgs/nix-tether/bin/nix-tether gc cache --config (.*)"
+            full.systemd.services.nix-tether-cache-gc.serviceConfig.ExecStart
+        )
+      );
     };
     avahi = pick [ "addresses" "enable" "userServices" ] full.services.avahi.publish;
   };
