@@ -26,7 +26,7 @@
       KillMode = "mixed";
       TimeoutStopSec = "30s";
       Nice = 10;
-      UMask = "0077";
+      UMask = "0022";
       LimitCORE = 0;
       NoNewPrivileges = true;
       LockPersonality = true;

@@ -10,6 +10,7 @@
 let
   inherit (lib)
     attrNames
+    attrValues
     concatMap
     concatStringsSep
     filter
@@ -19,6 +20,7 @@ let
     mkOption
     nameValuePair
     types
+    unique
     ;
 
   cfg = config.services.nix-tether.farm;
@@ -37,6 +39,10 @@ let
   targets = concatMap (name: orNone cfg.farms.${name}.push-to) (attrNames cfg.farms);
   orNone = list: if list == null then [ ] else list;
   unknownTargets = filter (name: !(cfg.settings.static or { }) ? ${name}) targets;
+
+  localCaches = map (cache: cache.path) (
+    filter (cache: (cache.host or null) == null) (attrValues (cfg.settings.static or { }))
+  );
 
   allowed = config.nix.settings.allowed-users or [ "*" ];
 
@@ -112,7 +118,7 @@ in
     users.groups.${cfg.user} = { };
 
     systemd.services = mapAttrs' (
-      name: _:
+      name: one:
       nameValuePair "nix-tether-farm-${name}" {
         description = "nix-tether: the farm ${name}";
         wants = [ "network-online.target" ];
@@ -142,11 +148,13 @@ in
           KillMode = "mixed";
           TimeoutStopSec = "30s";
           Nice = 10;
-          UMask = "0077";
+          UMask = "0022";
           LimitCORE = 0;
           CapabilityBoundingSet = "";
           NoNewPrivileges = true;
           ProtectSystem = "strict";
+          # Folders of this machine that it pushes to; who owns them is up to you.
+          ReadWritePaths = map (folder: "-${folder}") (unique (localCaches ++ filter (lib.hasPrefix "/") [ one.repository ]));
           ProtectHome = true;
           PrivateTmp = true;
           PrivateDevices = true;

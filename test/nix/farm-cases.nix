@@ -30,7 +30,11 @@ let
   };
 
   two = evaluate {
-    settings.static.disk.path = "/srv/nix-cache";
+    settings.static = {
+      disk.path = "/srv/nix-cache";
+      far.host = "raspberrypi.local";
+      far.path = "/srv/far";
+    };
     farms.home = least // {
       push-to = [ "disk" ];
       startAt = [
