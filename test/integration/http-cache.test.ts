@@ -166,6 +166,8 @@ test("what can not be used says why, and what to do", async () => {
     "no-tls",
   ]);
   expect(caches["stranger"]?.reason).toContain("the certificate of 127.0.0.1 is refused");
+  const trust = await home.run("trust", "nas");
+  expect([trust.code === 0, trust.stderr]).toEqual([false, expect.stringContaining("has no host key")]);
   expect(home.said() + JSON.stringify(warnings)).not.toMatch(/correct horse|Y29ycmVjdCBob3JzZQ/);
 });
 

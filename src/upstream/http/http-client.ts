@@ -175,6 +175,11 @@ function sendOnce(url: URL, options: SendOptions): Promise<IncomingMessage> {
       const stale = request.reusedSocket && !signal.aborted && (code === "ECONNRESET" || code === "EPIPE");
       reject(stale ? new StaleConnection("stale", { cause: named(url, error) }) : named(url, error));
     });
+    // After an answer this comes too late to matter; without one it may be all that comes.
+    request.on("close", () => {
+      settle();
+      reject(named(url, new Error("the server gave no answer that can be used")));
+    });
     request.on("response", (response) => {
       settle();
       response.on("error", () => undefined);

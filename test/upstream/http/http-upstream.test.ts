@@ -82,6 +82,26 @@ describe("a lookup", () => {
     expect(refused).toEqual([status >= 500 ? [] : status === 401 ? "http-auth" : null].flat());
   });
 
+  test("that is answered with something else than an answer fails, and is a trouble", async () => {
+    web.behave = (request) => {
+      request.socket.end("HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n");
+      return true;
+    };
+    const { upstream, troubles } = httpUpstream(web.base);
+    await expect(upstream.queryByHashPart(thing.hashPart, never)).rejects.toMatchObject({
+      code: "http-failed",
+    });
+    web.behave = (request) => (request.socket.end("SSH-2.0-OpenSSH\r\n"), true);
+    await expect(upstream.queryByHashPart(thing.hashPart, never)).rejects.toMatchObject({
+      code: "http-failed",
+    });
+    web.behave = (_request, response) => (response.writeHead(200, { x: "y".repeat(100_000) }).end(), true);
+    await expect(upstream.queryByHashPart(thing.hashPart, never)).rejects.toMatchObject({
+      code: "http-failed",
+    });
+    expect(troubles).toHaveLength(3);
+  });
+
   test("that gets no answer ends with its signal, and is a trouble", async () => {
     web.behave = () => true;
     const { upstream, troubles } = httpUpstream(web.base);
