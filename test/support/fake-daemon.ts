@@ -1,5 +1,6 @@
 // A nix-daemon as far as a test needs one: it shakes hands and then does what the test says with each request.
 
+import { once } from "node:events";
 import { type Duplex } from "node:stream";
 import { serverHandshake } from "../../src/protocol/handshake.js";
 import { encodePathInfo, opcode } from "../../src/protocol/operations.js";
@@ -81,10 +82,17 @@ export function fakeDaemon(answer: Answerer, protocol = 0x122): FakeDaemon {
   };
 }
 
-function drained(stream: Duplex): Promise<void> {
-  return new Promise((resolve, reject) => {
-    stream.once("drain", resolve);
-    stream.once("close", () => reject(new Error("closed")));
-    stream.once("end", () => reject(new Error("ended")));
+async function drained(stream: Duplex): Promise<void> {
+  const done = new AbortController();
+  const { signal } = done;
+  const gone = ["close", "end"].map(async (event) => {
+    await once(stream, event, { signal });
+    throw new Error(`the connection has had its ${event}`);
   });
+  try {
+    await Promise.race([once(stream, "drain", { signal }), ...gone]);
+  } finally {
+    done.abort();
+    await Promise.allSettled(gone);
+  }
 }
