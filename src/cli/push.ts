@@ -8,6 +8,7 @@ import type { CliContext } from "./context.js";
 import { exitCode } from "./exit.js";
 import { findTarget, withLocate, type TargetArguments } from "./open-target.js";
 import { pushProgress } from "./push-progress.js";
+import { recheck } from "./recheck.js";
 import { waitOf } from "./target-options.js";
 import { bytes, counted, duration } from "./words.js";
 
@@ -32,6 +33,8 @@ export async function push(context: CliContext, args: PushArguments): Promise<nu
         pushPaths({ target, paths, signal, onProgress, onNotice }, { ...deps, waitMs }),
       );
       progress.end();
+      // The same folder may be one of this machine's caches, by HTTP.
+      if (report.paths > 0) await recheck(env, null);
       stdout.write(
         args.json ? `${JSON.stringify({ version: 1, target: target.name, ...report })}\n` : pushText(report),
       );
