@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 // The program's entry. The plain forms of `status` are answered without loading the command line parser, for
-// prompts and status bars run them every few seconds.
+// prompts and status bars run them every few seconds. So is `run`: a daemon would hold the parser in memory for ever.
 
 import { processContext, type CliContext } from "./cli/context.js";
 import type { StatusArguments } from "./cli/status.js";
@@ -14,6 +14,7 @@ interface Shortcut {
 }
 
 const shortcuts: readonly Shortcut[] = [
+  { words: ["run"], run: async (context) => (await import("./cli/run.js")).run(context, undefined) },
   { words: ["status"], run: (context) => status(context, {}) },
   { words: ["status", "--json"], run: (context) => status(context, { json: true }) },
   { words: ["status", "--quiet"], run: (context) => status(context, { quiet: true }) },

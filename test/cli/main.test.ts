@@ -95,6 +95,15 @@ test("status in its other forms loads the command line parser, and nothing of th
   }
 }, 60_000);
 
+test("run holds no command line parser in memory, and ends as with it where nothing is configured", async () => {
+  const root = temporaryFolder();
+  expect(await packagesOf(root, "run")).not.toContain("yargs");
+  const short = await start(root, ["run"]);
+  expect(short).toMatchObject({ code: 2, err: expect.stringContaining("config.toml") as string });
+  const file = path.join(root, ".config/nix-tether/config.toml");
+  expect(await start(root, ["run", "--config", file])).toEqual(short);
+}, 60_000);
+
 test("the shortcuts end as the full command line does", async () => {
   const root = temporaryFolder();
   const expected = {
