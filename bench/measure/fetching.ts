@@ -154,7 +154,11 @@ function withLaptop(
       startTether(scope, laptop, pi, port, { profiles: bench.options.profile }),
     );
     const warmUpSeconds = await laptop.time(realise(pathsOf(warmUp).slice(0, 1), url));
-    await body({ laptop, url, daemonPid: tether?.daemon.pid ?? null, warmUpSeconds });
+    await body({ laptop, url, daemonPid: tether?.daemon.pid ?? null, warmUpSeconds }).catch(
+      (error: unknown) => {
+        throw new Error(`${way} failed:\n${tether?.home.said().slice(-5_000) ?? ""}`, { cause: error });
+      },
+    );
   });
 }
 

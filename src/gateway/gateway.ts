@@ -15,7 +15,7 @@ import { createHandler, type NarinfoAnswer } from "./handler.js";
 import { defaultLimits, type GatewayLimits } from "./limits.js";
 import { listen, type ListenOn } from "./listen.js";
 import type { Page } from "./pages.js";
-import { lookUpPeer } from "./peer.js";
+import { createPeerLookup, type PeerLookup } from "./peer.js";
 import type { RecentAnswer } from "./recent-answers.js";
 import { ServedCache, type GatewayStats } from "./served-cache.js";
 import type { Answer } from "./session.js";
@@ -75,7 +75,7 @@ export interface GatewayOptions {
    * The uid at the other end of a new connection; a rejection ("cannot tell") gives 404 and the end of the connection. By
    * default by the kernel's tables, so Linux only. Root and `ownUid` are answered, everybody else gets 403.
    */
-  readonly peerUid?: (socket: Socket) => Promise<number>;
+  readonly peerUid?: PeerLookup;
   /** The user that this gateway works for; by default the one of this process. */
   readonly ownUid?: number;
   /** What there is beside the caches, by its path. */
@@ -108,7 +108,7 @@ export function createGateway(options: GatewayOptions): Gateway {
   };
 
   const server = createServer(limits);
-  const peers = watchPeers(server, options.peerUid ?? lookUpPeer, limits, log);
+  const peers = watchPeers(server, options.peerUid ?? createPeerLookup(), limits, log);
   const handler = createHandler({
     caches,
     pages: options.pages ?? new Map<string, Page>(),
@@ -188,7 +188,7 @@ function createServer(limits: GatewayLimits): http.Server {
 /** Looks up each connection's peer once, beginning when it is accepted; null where it cannot be told. */
 function watchPeers(
   server: http.Server,
-  peerUid: (socket: Socket) => Promise<number>,
+  peerUid: PeerLookup,
   limits: GatewayLimits,
   log: Logger,
 ): (socket: Socket) => Promise<number | null> {

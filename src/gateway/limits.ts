@@ -45,7 +45,7 @@ export interface GatewayLimits {
   readonly maxConnections: number;
   /** An idle client connection is kept this long. */
   readonly keepAliveMs: number;
-  /** Time to learn who the peer of a new connection is. */
+  /** Time to learn who the peer of a new connection is. Nix takes it for "not here" when that is over, so it is long. */
   readonly peerCheckMs: number;
 }
 
@@ -66,7 +66,7 @@ export const defaultLimits: GatewayLimits = {
   recentAnswers: 16_384,
   maxConnections: 256,
   keepAliveMs: 15_000,
-  peerCheckMs: 1_000,
+  peerCheckMs: 5_000,
 };
 
 /** How long a lookup is waited for, of which `ms` milliseconds are left. */

@@ -1,12 +1,14 @@
 // The peer check against this kernel's own tables.
 
 import { once } from "node:events";
+import { readFile } from "node:fs/promises";
 import net from "node:net";
 
 import { expect, onTestFinished, test } from "vitest";
 
-import { lookUpPeer } from "../../src/gateway/peer.js";
+import { createPeerLookup } from "../../src/gateway/peer.js";
 
+const lookUpPeer = createPeerLookup();
 const own = process.geteuid?.() ?? 0;
 
 /** The accepted end of a fresh connection to a server that listens at `host`. */
@@ -49,4 +51,20 @@ test("a connection whose other end is closed has no owner", async () => {
   await ended;
   // The kernel shows such a socket as root's.
   await expect(lookUpPeer(socket)).rejects.toMatchObject({ code: "peer-unknown" });
+});
+
+test("connections that come at once share a reading, and one that comes later gets another", async () => {
+  const reads: string[] = [];
+  const lookUp = createPeerLookup((table) => {
+    reads.push(table);
+    return readFile(table, "latin1");
+  });
+  const sockets: net.Socket[] = [];
+  for (let n = 0; n < 20; n += 1) sockets.push(await accepted("127.0.0.1", "127.0.0.1"));
+  const early = sockets.slice(1).map(lookUp);
+  // The first reading has begun by now, and may not have seen what comes next.
+  await new Promise((resolve) => setImmediate(resolve));
+  const uids = await Promise.all([...early, lookUp(sockets[0] as net.Socket)]);
+  expect(new Set(uids)).toEqual(new Set([own]));
+  expect(reads).toEqual(["/proc/net/tcp", "/proc/net/tcp"]);
 });
