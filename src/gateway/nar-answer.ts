@@ -37,7 +37,10 @@ export async function answerNar(
   };
   if (cache.tombstones.has(nar)) return notHere("cut-before");
   const client = new AbortController();
-  response.once("close", () => client.abort(new TetherError("client-gone", "the client went away")));
+  response.once("close", () => {
+    // An answer that is out needs nobody told.
+    if (!response.writableFinished) client.abort(new TetherError("client-gone", "the client went away"));
+  });
   if (response.destroyed) return;
   const info = await findNar(cache, route, client.signal);
   if (info === null) return notHere(cache.session === null ? "nar-away" : "nar-absent");
@@ -84,8 +87,10 @@ async function deliver(
     cache.tombstones.add(nar);
     cache.log.warn({ path: info.path, reason: messageOf(error) }, "NAR given up");
   };
+  const sending = { onGivenUp, watch: clientWatch(cache, response) };
   try {
-    await pipeline(body(first, pieces, { onGivenUp, watch: clientWatch(cache, response) }), response);
+    if (first.length === fileOf(info).size - from) await sendWhole(first, pieces, sending, response);
+    else await pipeline(body(first, pieces, sending), response);
     outcome = "sent";
   } finally {
     // With a response that had closed already the body never began.
@@ -136,11 +141,47 @@ async function begin(
   }
 }
 
+interface Sending {
+  readonly onGivenUp: (error: unknown) => void;
+  /** Watches the client until the result is called. */
+  readonly watch: () => () => void;
+}
+
+/** Most NARs are one piece: a pipeline would cost more than their bytes. Rejects as a pipeline does. */
+async function sendWhole(
+  only: Buffer,
+  rest: AsyncGenerator<Buffer, void, undefined>,
+  { onGivenUp, watch }: Sending,
+  response: ServerResponse,
+): Promise<void> {
+  try {
+    // Gives the upstream's connection back before the client asks for the next.
+    await rest.next();
+  } catch (error) {
+    onGivenUp(error);
+    response.destroy();
+    throw error;
+  }
+  const stop = watch();
+  try {
+    await new Promise<void>((resolve, reject) => {
+      response.once("close", () => {
+        if (response.writableFinished) resolve();
+        else reject(new TetherError("client-gone", "the client went away"));
+      });
+      if (response.destroyed) reject(new TetherError("client-gone", "the client went away"));
+      response.end(only);
+    });
+  } finally {
+    stop();
+  }
+}
+
 /** The pieces, each watched while the client has it. */
 async function* body(
   first: Buffer,
   rest: AsyncGenerator<Buffer, void, undefined>,
-  { onGivenUp, watch }: { onGivenUp: (error: unknown) => void; watch: () => () => void },
+  { onGivenUp, watch }: Sending,
 ): AsyncGenerator<Buffer, void, undefined> {
   const taken = function* (piece: Buffer): Generator<Buffer, void, undefined> {
     const stop = watch();
