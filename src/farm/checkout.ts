@@ -3,7 +3,8 @@
 import { mkdir, rename, rm } from "node:fs/promises";
 import path from "node:path";
 import { TetherError, messageOf } from "../util/errors.js";
-import { gitWords, withoutPassword, type Git } from "./git.js";
+import { gitWords, type Git } from "./git.js";
+import { withoutPasswords } from "./passwords.js";
 import type { FarmPlaces } from "./places.js";
 
 export interface CheckoutRequest {
@@ -104,7 +105,7 @@ async function keepUnpushed(remote: string, now: number, git: Git): Promise<Chec
 }
 
 function failed(repository: string, what: string, why: string): TetherError {
-  return new TetherError("farm-repository", `${withoutPassword(repository)}: ${what}: ${messageOf(why)}`, {
+  return new TetherError("farm-repository", `${withoutPasswords(repository)}: ${what}: ${messageOf(why)}`, {
     remedy:
       "Nothing was changed; what was built before is kept. The same must work by hand: git ls-remote URL",
   });

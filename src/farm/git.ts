@@ -3,6 +3,7 @@
 import { runGroup, type GroupResult } from "../util/run-group.js";
 import { TetherError } from "../util/errors.js";
 import { printable } from "../util/printable.js";
+import { withoutPasswords } from "./passwords.js";
 
 export interface GitOptions {
   readonly env: NodeJS.ProcessEnv;
@@ -48,13 +49,8 @@ export async function defaultAuthor(git: Git): Promise<string | null> {
 /** The last of what git has said, without passwords. */
 export function gitWords({ stderr, code }: GroupResult): string {
   const lines = stderr.split("\n").filter((line) => line.trim() !== "" && !line.startsWith("hint:"));
-  const said = lines.slice(-6).map((line) => withoutPassword(printable(line)));
+  const said = lines.slice(-6).map((line) => withoutPasswords(printable(line)));
   return said.join("; ") || `it ended with ${code ?? "a signal"}`;
-}
-
-/** A URL, or a text with URLs in it, that can be shown. */
-export function withoutPassword(text: string): string {
-  return text.replace(/(:\/\/)[^@/\s]*@/g, "$1…@");
 }
 
 /** A variable such as GIT_DIR would lead git elsewhere; those that say how to connect stay. */

@@ -1,5 +1,7 @@
 // What an update has changed in a flake.lock. Pure.
 
+import { withoutPasswords } from "./passwords.js";
+
 /** What an input is locked to. */
 export interface LockedInput {
   /** As a flake URL, such as `github:NixOS/nixpkgs/0a1b…`; for what follows another input, `follows a/b`. */
@@ -90,7 +92,7 @@ function parse(text: string | null): { nodes?: Record<string, Node>; root?: stri
 function lockedInput(locked: Readonly<Record<string, unknown>>): LockedInput {
   const { lastModified, rev } = locked;
   return {
-    url: urlOf(locked),
+    url: withoutPasswords(urlOf(locked)),
     rev: typeof rev === "string" ? rev : null,
     date: typeof lastModified === "number" ? lastModified * 1000 : null,
   };

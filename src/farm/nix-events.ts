@@ -2,6 +2,7 @@
 // Nix's own front ends for people live on it; the numbers are those of its logging.hh. Pure.
 
 import { printable } from "../util/printable.js";
+import { withoutPasswords } from "./passwords.js";
 
 /** Why a derivation was not built, or what else went wrong. */
 export interface BuildFailure {
@@ -111,7 +112,7 @@ export function createBuildEvents(): BuildEvents {
         const log = derivation === null ? [] : (ended.get(derivation) ?? []);
         return {
           derivation,
-          text: printable(error)
+          text: withoutPasswords(printable(error))
             .replace(/^error: /, "")
             .slice(0, 2_000),
           log,

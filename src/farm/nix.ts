@@ -2,6 +2,7 @@
 
 import { TetherError } from "../util/errors.js";
 import { printable } from "../util/printable.js";
+import { withoutPasswords } from "./passwords.js";
 import { runGroup, type GroupResult } from "../util/run-group.js";
 
 export interface NixCall {
@@ -27,14 +28,16 @@ export function createNix(
   signal: AbortSignal,
   settings: Readonly<Record<string, string | number | boolean | undefined>>,
 ): Nix {
-  const options = Object.entries(settings).flatMap(([name, value]) =>
-    value === undefined ? [] : ["--option", name, String(value)],
+  // Not by arguments: a setting may be a token, and everybody on the machine can read those.
+  const lines = Object.entries(settings).flatMap(([name, value]) =>
+    value === undefined ? [] : [`${name} = ${String(value).replaceAll("\n", " ")}`],
   );
+  const config = [env["NIX_CONFIG"] ?? "", ...lines].join("\n");
   return {
     run: async (args, call) => {
       const { cwd, onLine, ms = deadlineMs } = call;
-      const result = await runGroup("nix", [...features, ...args, ...options], {
-        env: { ...env, LC_ALL: "C" },
+      const result = await runGroup("nix", [...features, ...args], {
+        env: { ...env, LC_ALL: "C", NIX_CONFIG: config },
         signal: call.signal ?? signal,
         ms,
         ...(cwd === undefined ? {} : { cwd }),
@@ -51,6 +54,6 @@ export function createNix(
 /** What Nix complained of, on one line. */
 export function nixWords(stderr: string): string {
   const at = stderr.lastIndexOf("error:");
-  const said = printable(stderr.slice(Math.max(at, 0))).slice(0, 1_000);
+  const said = withoutPasswords(printable(stderr.slice(Math.max(at, 0)))).slice(0, 1_000);
   return said.replace(/^error: /, "") || "nix does not say why";
 }

@@ -10,8 +10,9 @@ import { replaceFile } from "../util/durable-file.js";
 import { TetherError, messageOf } from "../util/errors.js";
 import { buildAttribute, notBegun } from "./build.js";
 import { prepareCheckout, type Checkout } from "./checkout.js";
-import { createGit, defaultAuthor, withoutPassword, type Git } from "./git.js";
+import { createGit, defaultAuthor, type Git } from "./git.js";
 import { createNix } from "./nix.js";
+import { withoutPasswords } from "./passwords.js";
 import type { FarmPlaces } from "./places.js";
 import { keepsFromGit, notPushed, pushGit, pushToAll, signPaths } from "./publish.js";
 import { resultOf, type FarmReport } from "./report.js";
@@ -65,7 +66,7 @@ export async function runFarm(request: FarmRequest, deps: FarmDeps): Promise<Far
     result: "failed",
     startedAt: new Date(startedAt).toISOString(),
     ms: 0,
-    repository: withoutPassword(config.repository),
+    repository: withoutPasswords(config.repository),
     branch: null,
     commit: null,
     kept: null,

@@ -155,6 +155,7 @@ describe("git", () => {
     ['git-push = "always"', bad, 6, 2, { state: "pushed" }],
     ["commit-lock = false", good, 0, 1, null],
     ["update = false", good, 0, 1, null],
+    ["nix-options.max-jobs = 0", good, 6, 1, { state: "not-pushed" }],
   ])("%s with %s", async (line, attribute, code, commits, git) => {
     const here = await yard();
     if (attribute === bad) await here.input("bad");
