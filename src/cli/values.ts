@@ -4,7 +4,7 @@
 import type { CommandWord, Value } from "./command-line.js";
 
 /** `queued`: what waits for its upload. `text`: nobody can know. */
-export type Kind = "cache" | "file" | "queued" | "text";
+export type Kind = "cache" | "farm" | "file" | "queued" | "text";
 
 interface KnownValue {
   readonly kind: Kind;
@@ -16,7 +16,7 @@ const known: ReadonlyMap<string, KnownValue> = new Map<string, KnownValue>([
   ["args", { kind: "file", shown: "arg" }],
   ["cache", { kind: "cache", shown: "cache" }],
   ["config", { kind: "file", shown: "file" }],
-  ["farm", { kind: "text", shown: "farm" }],
+  ["farm", { kind: "farm", shown: "farm" }],
   ["fingerprint", { kind: "text", shown: "fingerprint" }],
   ["path", { kind: "file", shown: "path" }],
   ["paths", { kind: "file", shown: "path" }],
@@ -42,11 +42,16 @@ export function shownName(value: Value): string {
   return known.get(value.name)?.shown ?? value.name;
 }
 
-/** The line of a table: `[caches.pi]`, or `caches.pi.host = …` above all tables. */
-const cacheLine = `^[[:space:]]*\\[?[[:space:]]*caches[[:space:]]*\\.[[:space:]]*["']?([A-Za-z0-9_-]+).*`;
+/** The tables of config.toml whose names are completed. */
+export const completedTables = ["caches", "farms"] as const;
+
 /** Below `[caches]`: `pi = { … }`, `pi.host = …`. */
 const entryLine = `^[[:space:]]*["']?([A-Za-z0-9_-]+)["']?[[:space:]]*[.=].*`;
-const belowCaches = `/^[[:space:]]*\\[[[:space:]]*caches[[:space:]]*\\]/,/^[[:space:]]*\\[/`;
 
-/** A script for `sed -nE` that prints the names of the caches in config.toml, some more than once. */
-export const cacheNames = `s/${cacheLine}/\\1/p;${belowCaches}s/${entryLine}/\\1/p`;
+/** A script for `sed -nE` that prints the names in that table of config.toml, some more than once. */
+export function namesIn(table: (typeof completedTables)[number]): string {
+  // `[caches.pi]`, or `caches.pi.host = …` above all tables.
+  const tableLine = `^[[:space:]]*\\[?[[:space:]]*${table}[[:space:]]*\\.[[:space:]]*["']?([A-Za-z0-9_-]+).*`;
+  const below = `/^[[:space:]]*\\[[[:space:]]*${table}[[:space:]]*\\]/,/^[[:space:]]*\\[/`;
+  return `s/${tableLine}/\\1/p;${below}s/${entryLine}/\\1/p`;
+}

@@ -14,6 +14,8 @@ host = "pi.local"
 [ caches . "attic" ]
 host = "attic.local"
 # [caches.old]
+[farms.night]
+[farms.night.nix-options]
 [caches]
 nas = { host = "nas.local", public-keys = [
   "nas-1:abc=",
@@ -62,8 +64,12 @@ test.each<ShellName>(["bash", "zsh", "zsh by its fpath", "fish"])(
     await type("nix-tether enqueue oth\t", /toml/);
     await type("\r", /<enqueue><other config.toml>/);
 
+    await type("nix-tether farm r\t", /run /);
+    await type("n\t", /night /);
+    await type("\r", /<farm><run><night>/);
+
     // Nothing of a kind that has no place here.
     await type("nix-tether unlist oth\t\r", /<unlist><oth>/);
-    expect(calls()).toBe(7);
+    expect(calls()).toBe(8);
   },
 );

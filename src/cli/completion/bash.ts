@@ -1,7 +1,7 @@
 // The completion script for bash. Needs nothing of the bash-completion package.
 
 import { commonOptions, type CommandWord, type Value } from "../command-line.js";
-import { cacheNames, kindOf } from "../values.js";
+import { completedTables, kindOf, namesIn } from "../values.js";
 
 export function bashCompletion(commands: readonly CommandWord[]): string {
   const names = commands.map(({ name }) => name);
@@ -11,10 +11,14 @@ export function bashCompletion(commands: readonly CommandWord[]): string {
   return `\
 # bash completion for nix-tether, made by \`nix-tether completion bash\`.
 
-__nix_tether_caches() {
-  sed -nE ${quoted(cacheNames)} "\${XDG_CONFIG_HOME:-$HOME/.config}/nix-tether/config.toml" 2>/dev/null
+${completedTables
+  .map(
+    (table) => `__nix_tether_${table}() {
+  sed -nE ${quoted(namesIn(table))} "\${XDG_CONFIG_HOME:-$HOME/.config}/nix-tether/config.toml" 2>/dev/null
 }
-
+`,
+  )
+  .join("\n")}
 __nix_tether_queued() {
   local file
   for file in "\${XDG_STATE_HOME:-$HOME/.local/state}"/nix-tether/spool/entries/*.json; do
@@ -81,6 +85,8 @@ function offer(command: CommandWord, value: Value): string {
   switch (kindOf(command, value)) {
     case "cache":
       return "offered=$(__nix_tether_caches)";
+    case "farm":
+      return "offered=$(__nix_tether_farms)";
     case "queued":
       return "offered=$(__nix_tether_queued)";
     case "file":

@@ -1,7 +1,7 @@
 // The completion script for fish.
 
 import { commonOptions, type CommandWord, type Value } from "../command-line.js";
-import { cacheNames, kindOf } from "../values.js";
+import { completedTables, kindOf, namesIn } from "../values.js";
 
 export function fishCompletion(commands: readonly CommandWord[]): string {
   const valued = new Set(
@@ -10,12 +10,16 @@ export function fishCompletion(commands: readonly CommandWord[]): string {
   return `\
 # fish completion for nix-tether, made by \`nix-tether completion fish\`.
 
-function __nix_tether_caches
+${completedTables
+  .map(
+    (table) => `function __nix_tether_${table}
     set -l config ~/.config
     set -q XDG_CONFIG_HOME; and set config $XDG_CONFIG_HOME
-    sed -nE ${quoted(cacheNames)} $config/nix-tether/config.toml 2>/dev/null
+    sed -nE ${quoted(namesIn(table))} $config/nix-tether/config.toml 2>/dev/null
 end
-
+`,
+  )
+  .join("\n")}
 function __nix_tether_queued
     set -l state ~/.local/state
     set -q XDG_STATE_HOME; and set state $XDG_STATE_HOME
@@ -74,6 +78,8 @@ function answer(command: CommandWord, value: Value): string {
   switch (kindOf(command, value)) {
     case "cache":
       return "-a '(__nix_tether_caches)' -d cache";
+    case "farm":
+      return "-a '(__nix_tether_farms)' -d farm";
     case "queued":
       return "-a '(__nix_tether_queued)' -d 'waits for its upload'";
     case "file":

@@ -1,20 +1,24 @@
 // The completion script for zsh: for a folder of its fpath, as `_nix-tether`, or to be sourced.
 
 import { commonOptions, type CommandWord, type OptionWord, type Value } from "../command-line.js";
-import { cacheNames, kindOf } from "../values.js";
+import { completedTables, kindOf, namesIn } from "../values.js";
 
 export function zshCompletion(commands: readonly CommandWord[]): string {
   return `\
 #compdef nix-tether
 # zsh completion for nix-tether, made by \`nix-tether completion zsh\`.
 
-__nix_tether_caches() {
+${completedTables
+  .map(
+    (table) => `__nix_tether_${table}() {
   local -aU names
   local expl
-  names=(\${(f)"$(sed -nE ${quoted(cacheNames)} "\${XDG_CONFIG_HOME:-$HOME/.config}/nix-tether/config.toml" 2>/dev/null)"})
-  _wanted caches expl cache compadd -a names
+  names=(\${(f)"$(sed -nE ${quoted(namesIn(table))} "\${XDG_CONFIG_HOME:-$HOME/.config}/nix-tether/config.toml" 2>/dev/null)"})
+  _wanted ${table} expl ${table.replace(/s$/, "")} compadd -a names
 }
-
+`,
+  )
+  .join("\n")}
 __nix_tether_queued() {
   local -a paths
   local expl
@@ -78,6 +82,8 @@ function action(command: CommandWord, value: Value): string {
   switch (kindOf(command, value)) {
     case "cache":
       return "__nix_tether_caches";
+    case "farm":
+      return "__nix_tether_farms";
     case "queued":
       return "__nix_tether_queued";
     case "file":
