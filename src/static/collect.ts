@@ -7,7 +7,7 @@ import { planGc, type GcPlan, type GcRules } from "./gc-plan.js";
 import { readInventory, type Inventory } from "./inventory.js";
 import { pinnedPaths, type Pin } from "./keep.js";
 import type { Progress } from "./progress.js";
-import { removeFiles, type Removed } from "./remove-files.js";
+import { removeFiles, requireNars, type Removed } from "./remove-files.js";
 
 export interface CollectOptions extends Omit<GcRules, "pinned"> {
   readonly pins: readonly Pin[];
@@ -36,6 +36,7 @@ export async function collect(folder: CacheFolder, options: CollectOptions): Pro
   try {
     // Of two clocks that differ one is wrong; by the earlier one nothing goes too soon.
     const found = await find(folder, options, Math.min(options.now(), alone.now()));
+    requireNars(folder, found.inventory);
     return { ...found, removed: await removeFiles(folder, found.plan.batches, { ...options, alone }) };
   } finally {
     await alone.end();

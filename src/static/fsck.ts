@@ -8,7 +8,7 @@ import { readInventory, type CacheFile, type Inventory } from "./inventory.js";
 import { findProblems, findUntrusted, isBroken, type Problem } from "./problems.js";
 import type { Progress } from "./progress.js";
 import { removalBatches, withReferrers } from "./removal.js";
-import { removeFiles, type Removed } from "./remove-files.js";
+import { removeFiles, requireNars, type Removed } from "./remove-files.js";
 import { rubbish, unownedFiles } from "./unowned.js";
 
 export interface FsckOptions {
@@ -54,6 +54,7 @@ export async function fsckCache(folder: CacheFolder, options: FsckOptions): Prom
   try {
     const found = await find(folder, options);
     const { inventory, problems } = found;
+    requireNars(folder, inventory);
     const broken = problems.filter(isBroken).map(({ hashPart }) => hashPart);
     const gone = withReferrers(inventory.paths, broken);
     const also = rubbish(inventory, 0, Math.min(options.now(), alone.now()));

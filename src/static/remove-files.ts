@@ -4,7 +4,8 @@ import { TetherError } from "../util/errors.js";
 import { inParallel } from "../util/in-parallel.js";
 import type { Activity } from "./activity.js";
 import type { CacheFolder } from "./cache-folder.js";
-import type { CacheFile } from "./inventory.js";
+import { narFolder } from "./cache-names.js";
+import type { CacheFile, Inventory } from "./inventory.js";
 import type { Progress } from "./progress.js";
 
 /** What was there and is no more. */
@@ -14,6 +15,17 @@ export interface Removed {
 }
 
 const removalsAtOnce = 64;
+
+/**
+ * To be asked before anything is removed: a disk that is not mounted looks like a cache that has lost all it had.
+ * @throws TetherError `nars-missing`
+ */
+export function requireNars({ label }: CacheFolder, { paths, nars }: Inventory): void {
+  if (paths.size === 0 || nars.size > 0) return;
+  throw new TetherError("nars-missing", `${label} has narinfos, and not a single NAR in ${narFolder}/`, {
+    remedy: `Mount the disk with ${narFolder}/. If the NARs are gone for good, remove the narinfos as well. Nothing has been changed.`,
+  });
+}
 
 export interface RemoveOptions {
   /** Nothing is removed any more once it is not held. */

@@ -83,11 +83,16 @@ describe("5,000 paths with shared references", () => {
     expect((await narinfosIn(folder)).length).toBeLessThan(200);
   });
 
-  async function endWhenBegun(folder: string, signal: NodeJS.Signals): Promise<ProgramRun> {
+  async function endWhenBegun(
+    folder: string,
+    signal: NodeJS.Signals,
+    { target = folder, ...where }: { target?: string; home?: string; env?: NodeJS.ProcessEnv } = {},
+  ): Promise<ProgramRun> {
     const before = (await readdir(folder)).length;
     const begun = async (): Promise<boolean> => (await narinfosIn(folder)).length < before - 10;
-    return runBuilt(["gc", folder, "--max-size", "20K"], {
+    return runBuilt(["gc", target, "--max-size", "20K"], {
       home: temporaryFolder(),
+      ...where,
       end: { signal, when: begun },
     });
   }
@@ -111,5 +116,10 @@ describe("5,000 paths with shared references", () => {
     expect(out).toMatch(/: \d+ paths removed \(/);
     expect(performance.now() - begun).toBeLessThan(30_000);
     expect(await brokenNarinfos(folder)).toEqual([]);
+    // Interrupted, it still takes its lock away.
+    const interrupted = await endWhenBegun(folder, "SIGINT", { target, env: fixture.env });
+    expect(interrupted).toMatchObject({ code: 130, err: expect.stringContaining("complete") as string });
+    expect(await brokenNarinfos(folder)).toEqual([]);
+    expect(await readdir(folder)).not.toContain(".nix-tether-gc");
   });
 });
