@@ -68,6 +68,19 @@ test("referrers go before references, a narinfo before its NAR, and a shared NAR
   expect(more).toEqual([]);
 });
 
+test("the listing of a NAR goes with its path, and counts", () => {
+  const inventory = inventoryOf([old("a"), young("b")]);
+  const listing = { name: `${hashPartFor("a")}.ls`, size: 50, modifiedAt: daysAgo(30) };
+  const paths = new Map(
+    [...inventory.paths].map(([key, path]) => [key, key === hashPartFor("a") ? { ...path, listing } : path]),
+  );
+  const rules = { olderThanMs: 14 * day, maxBytes: null, pinned: new Set<string>() };
+  const { batches, bytes } = planGc({ ...inventory, paths }, rules, cacheTime);
+  expect(batches.map((batch) => batch.length)).toEqual([1, 2]);
+  expect(batches[1]).toContainEqual(listing);
+  expect(bytes).toEqual({ all: 850, removed: 450 });
+});
+
 test("a NAR that something kept shares stays", () => {
   const { batches } = plan([old("a"), { ...young("b"), narOf: "a" }]);
   // As young as the younger one's narinfo is, its NAR is not.
