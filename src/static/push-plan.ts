@@ -11,9 +11,10 @@ export interface Batch {
   readonly size: number;
 }
 
-/** The first batches are small, so that there is soon something to send; then each is twice as large. */
-const first = { paths: 16, bytes: 16 * 1024 * 1024 };
-const most = { paths: 512, bytes: 256 * 1024 * 1024 };
+/**
+ * Few enough for a command line, and not more bytes than are soon staged: what is ready is sent while the next is staged.
+ */
+const most = { paths: 1_000, bytes: 64 * 1024 * 1024 };
 
 /** All of `infos`, each behind what it refers to. */
 export function referencesFirst(infos: LocalInfos): string[] {
@@ -38,15 +39,12 @@ export function referencesFirst(infos: LocalInfos): string[] {
 /** `ordered` in pieces, in the same order; a path that is larger than any piece has one of its own. */
 export function inBatches(ordered: readonly string[], infos: LocalInfos): Batch[] {
   const batches: Batch[] = [];
-  const limit = { ...first };
   let paths: string[] = [];
   let size = 0;
   const end = (): void => {
     const [head] = paths;
     if (head === undefined) return;
     batches.push({ paths, derivations: isDerivation(head), size });
-    limit.paths = Math.min(most.paths, limit.paths * 2);
-    limit.bytes = Math.min(most.bytes, limit.bytes * 2);
     paths = [];
     size = 0;
   };
@@ -54,7 +52,7 @@ export function inBatches(ordered: readonly string[], infos: LocalInfos): Batch[
     const own = infos.get(path)?.size ?? 0;
     const [head] = paths;
     const differs = head !== undefined && isDerivation(head) !== isDerivation(path);
-    if (differs || paths.length >= limit.paths || size + own > limit.bytes) end();
+    if (differs || paths.length >= most.paths || size + own > most.bytes) end();
     paths.push(path);
     size += own;
   }

@@ -13,7 +13,7 @@ import type { CacheFolder } from "./cache-folder.js";
 import { narFolder } from "./cache-names.js";
 import { openFolder, type OpenFolderDeps } from "./open-folder.js";
 import { findPresent, type Present } from "./present.js";
-import { inBatches, references, referencesFirst, type Batch } from "./push-plan.js";
+import { inBatches, references, referencesFirst } from "./push-plan.js";
 import { createPushMeter, type PushMeter, type PushProgress } from "./push-meter.js";
 import { createSending } from "./sending.js";
 import { openStaging } from "./staging.js";
@@ -76,20 +76,31 @@ export async function pushPaths(request: PushRequest, deps: PushDeps): Promise<P
   const { target, signal, onNotice = () => undefined } = request;
   const begun = performance.now();
   const key = target.signingKey === null ? null : await readSigningKey(target.signingKey);
-  const infos = await closureOf(request.paths, createNixTools(deps.env), signal);
-  const meter = createPushMeter(infos, request.onProgress ?? (() => undefined));
+  const stop = new AbortController();
+  let meter: PushMeter | null = null;
   let cuts = 0;
-  const folder = await openSteadily({
+  // Meanwhile Nix is asked what there is to push.
+  const opening = openSteadily({
     open: (lifetime) => openFolder(target, deps, lifetime),
-    signal,
+    signal: AbortSignal.any([signal, stop.signal]),
     patienceMs: deps.patienceMs ?? defaultPatienceMs,
     onCut: (reason) => {
       cuts += 1;
-      meter.waits("reconnecting");
+      meter?.waits("reconnecting");
       onNotice(`${reason.message}; connecting again`);
     },
-    onReturn: () => meter.waits(null),
+    onReturn: () => meter?.waits(null),
   });
+  opening.catch(() => undefined);
+  const infos = await closureOf(request.paths, createNixTools(deps.env), signal).catch(
+    async (error: unknown) => {
+      stop.abort(error);
+      (await opening.catch(() => null))?.close();
+      throw error;
+    },
+  );
+  meter = createPushMeter(infos, request.onProgress ?? (() => undefined));
+  const folder = await opening;
   try {
     if (!(await checkCache(folder, signal))) await makeCache(folder, signal);
     for (let beginnings = 1; ; beginnings += 1) {
@@ -171,40 +182,46 @@ async function stageAndSend(
     },
     onPart: meter.part,
   });
+  /** Batches of which not everything has been sent. */
   const underWay = new Set<Promise<void>>();
+  const sendings = new Set<Promise<void>>();
   let staged = 0;
-  const sendBatch = async ({ paths, size }: Batch): Promise<void> => {
+  const sendPath = async (path: string): Promise<void> => {
     try {
-      await Promise.all(
-        paths.map(async (path) => {
-          await send(path, references(path, missing));
-          meter.arrived(path);
-        }),
-      );
+      await send(path, references(path, missing));
+      meter.arrived(path);
     } catch (error) {
       stop.abort(error);
       throw error;
-    } finally {
-      staged -= size;
     }
   };
   try {
     for (const batch of inBatches(referencesFirst(missing), missing)) {
       while (underWay.size > 0 && staged + batch.size > stagedBytes) await Promise.race(underWay);
-      await staging.add(batch, either);
       staged += batch.size;
-      const sending = sendBatch(batch);
+      const paths: Promise<void>[] = [];
+      await staging.add(batch, {
+        signal: either,
+        onStaged: (path) => {
+          const sending = sendPath(path);
+          sending.catch(() => undefined);
+          paths.push(sending);
+          sendings.add(sending);
+          void sending.finally(() => sendings.delete(sending)).catch(() => undefined);
+        },
+      });
+      const sending = Promise.all(paths).then(() => {
+        staged -= batch.size;
+        underWay.delete(sending);
+      });
+      sending.catch(() => undefined);
       underWay.add(sending);
-      sending.then(
-        () => underWay.delete(sending),
-        () => undefined,
-      );
     }
     await Promise.all(underWay);
   } finally {
     // Whatever still goes on must not read what is removed now.
     stop.abort(new Error("the push has ended"));
-    await Promise.allSettled(underWay);
+    await Promise.allSettled(sendings);
   }
 }
 

@@ -1,21 +1,36 @@
 // Has Nix compress and sign the paths of a push into a folder of this machine, a batch at a time.
 
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, readdir, rm } from "node:fs/promises";
 import path from "node:path";
 import { stripVTControlCharacters } from "node:util";
 import { nixCopy } from "../nix/nix-copy.js";
 import type { LocalInfos } from "../nix/path-infos.js";
 import { makeStage } from "../nix/stage.js";
+import { parseStorePath } from "../protocol/store-path.js";
+import { delay } from "../util/abort.js";
 import { TetherError, messageOf } from "../util/errors.js";
-import type { Batch } from "./push-plan.js";
+import { narinfoName } from "./cache-names.js";
+import { references, type Batch } from "./push-plan.js";
 import type { StaticTarget } from "./target.js";
 
 export interface Staging {
   readonly folder: string;
-  /** Rejects with `stage-failed`, `nix-missing`, or the signal's reason. */
-  add(batch: Batch, signal: AbortSignal): Promise<void>;
+  /**
+   * Tells of each path as soon as it can be sent, the first long before the last. Rejects with `stage-failed`,
+   * `nix-missing`, or the signal's reason.
+   */
+  add(batch: Batch, options: AddOptions): Promise<void>;
   remove(): Promise<void>;
 }
+
+export interface AddOptions {
+  readonly signal: AbortSignal;
+  /** Called once for each, behind those that it refers to. */
+  readonly onStaged: (path: string) => void;
+}
+
+/** How often it is looked what is ready, in milliseconds. */
+const lookMs = 50;
 
 /** `missing` is all that will be added. It needs room for a batch or two: see push-plan.ts. */
 export async function openStaging(
@@ -32,13 +47,37 @@ export async function openStaging(
   const stage = await makeStage({ folder, keyFile: signingKey, compression, missing });
   return {
     folder,
-    add: async ({ paths, derivations }, signal) => {
-      const options = { to: stage.to, paths, derivations, recursive: false, env, signal };
-      const { ok, stderr } = await nixCopy(options);
+    add: async ({ paths, derivations }, { signal, onStaged }) => {
+      const told = new Set<string>();
+      const waiting = new Set(paths);
+      const tell = (names: ReadonlySet<string> | null): void => {
+        for (const one of waiting) {
+          // A name may be missed in a folder that grows while it is read.
+          const isReady = references(one, missing).every((other) => told.has(other) || !waiting.has(other));
+          if (names !== null && !(isReady && names.has(narinfoNameOf(one)))) continue;
+          told.add(one);
+          waiting.delete(one);
+          onStaged(one);
+        }
+      };
+      const copying = nixCopy({ to: stage.to, paths, derivations, recursive: false, env, signal });
+      const ended = copying.then(
+        () => true,
+        () => true,
+      );
+      // Nix gives a narinfo its name when it and its NAR are whole.
+      while (!(await Promise.race([ended, delay(lookMs).then(() => false)])))
+        tell(new Set(await readdir(folder)));
+      const { ok, stderr } = await copying;
       if (!ok) throw stageError(lastWords(stderr));
+      tell(null);
     },
     remove: () => rm(own, { recursive: true, force: true }),
   };
+}
+
+function narinfoNameOf(storePath: string): string {
+  return narinfoName(parseStorePath(storePath)?.hashPart ?? "");
 }
 
 function stageError(why: string, cause?: unknown): TetherError {
