@@ -2,6 +2,7 @@
 
 import { createReadStream } from "node:fs";
 import {
+  chmod,
   mkdir,
   open,
   readdir,
@@ -11,7 +12,7 @@ import {
   stat,
   unlink,
   utimes,
-  writeFile,
+  type FileHandle,
 } from "node:fs/promises";
 import path from "node:path";
 import { TetherError, messageOf } from "../util/errors.js";
@@ -98,7 +99,7 @@ export function createLocalFolder(folder: string): CacheFolder {
       signal.throwIfAborted();
       return must(`make ${at(name)}`, async () => {
         try {
-          await writeFile(at(name), content, { flag: "wx", mode: 0o644 });
+          await writeNew(at(name), (handle) => handle.writeFile(content));
           return true;
         } catch (error) {
           if (codeOf(error) === "EEXIST") return false;
@@ -117,16 +118,19 @@ export function createLocalFolder(folder: string): CacheFolder {
     },
     makeFolder: async (name, signal) => {
       signal.throwIfAborted();
-      await must(`make the folder ${at(name)}`, () => mkdir(at(name), { recursive: true }));
+      await must(`make the folder ${at(name)}`, async () => {
+        const first = await mkdir(at(name), { recursive: true });
+        if (first === undefined) return;
+        for (let made = at(name); made.length >= first.length; made = path.dirname(made))
+          await chmod(made, 0o755);
+      });
     },
     close: () => undefined,
   };
 }
 
-/** A file that others may read, as what serves the cache must. */
-async function writeFlushed(file: string, content: Content, { signal, onBytes }: PutOptions): Promise<void> {
-  const handle = await open(file, "wx", 0o644);
-  try {
+function writeFlushed(file: string, content: Content, { signal, onBytes }: PutOptions): Promise<void> {
+  return writeNew(file, async (handle) => {
     if (Buffer.isBuffer(content)) {
       await handle.writeFile(content, { signal });
       onBytes?.(content.length);
@@ -137,6 +141,15 @@ async function writeFlushed(file: string, content: Content, { signal, onBytes }:
       }
     }
     await handle.sync();
+  });
+}
+
+/** Makes a file that others may read, as what serves the cache must, whatever the umask. */
+async function writeNew(file: string, write: (handle: FileHandle) => Promise<void>): Promise<void> {
+  const handle = await open(file, "wx", 0o644);
+  try {
+    await handle.chmod(0o644);
+    await write(handle);
   } finally {
     await handle.close();
   }
