@@ -4,6 +4,7 @@ import { execFileSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
+import { stringify } from "smol-toml";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { Lab, labFolder } from "./lab.js";
 import { build, copiedFrom, realise } from "./store.js";
@@ -22,7 +23,12 @@ interface Evaluated {
     full: { settings: Record<string, string | string[]>; etc: Record<string, string> };
   };
   readonly pi: {
-    full: { services: Record<string, Service>; sshd: string; keys: string[] };
+    full: {
+      services: Record<string, Service>;
+      sshd: string;
+      keys: string[];
+      gc: { config: Record<string, unknown> };
+    };
   };
 }
 
@@ -41,8 +47,14 @@ function evaluate(): Evaluated {
 const write = (file: string, text: string): string =>
   `mkdir -p "$(dirname ${file})"; cat >${file} <<'END'\n${text}\nEND\n`;
 
-/** A service as NixOS would write it, its script in a file beside. */
+const gcConfig = "/etc/nix-tether-static-cache.toml";
+
+/** A service as NixOS would write it, its script in a file beside; one without a script runs the program. */
 function unit(name: string, service: Service): string {
+  const exec =
+    service.script === ""
+      ? `/usr/local/bin/nix-tether gc cache --config ${gcConfig}`
+      : `/bin/bash /usr/local/lib/${name}`;
   const lines = (key: string, value: unknown): string =>
     [value]
       .flat()
@@ -56,7 +68,7 @@ function unit(name: string, service: Service): string {
     write(
       `/etc/systemd/system/${name}.service`,
       `[Unit]\nAfter=${service.after.join(" ")}\n${conditions}
-[Service]\nExecStart=/bin/bash /usr/local/lib/${name}\n${environment.join("")}${config.join("")}`,
+[Service]\nExecStart=${exec}\n${environment.join("")}${config.join("")}`,
     )
   );
 }
@@ -86,6 +98,8 @@ describe("what the NixOS modules set up", () => {
     await onPi(
       `mkdir -p /pkgs/nix; ln -s /usr/local/bin /pkgs/nix/bin
       useradd --system --shell /bin/bash --groups nix-users nix-tether
+      useradd --system ada
+      ${write(gcConfig, stringify(pi.full.gc.config))}
       ${write("/etc/ssh/authorized_keys.d/nix-tether", keys.join("\n"))}
       ${write("/etc/ssh/sshd_config.d/nix-tether.conf", `AuthorizedKeysFile %h/.ssh/authorized_keys /etc/ssh/authorized_keys.d/%u\n${pi.full.sshd}`)}
       systemctl restart ssh.service
@@ -141,15 +155,16 @@ describe("what the NixOS modules set up", () => {
     expect((await login("nix-store --version")).stdout).not.toContain("Nix");
   });
 
-  it("removes from the static cache what nobody reads, leaving no description without its archive", async () => {
+  it("removes from the static cache what is old, and nothing that is left needs", async () => {
+    const fresh = (await build(lab, "pi", "one", "after-the-key")).path;
+    const narinfo = (path: string): string => `${path.slice("/nix/store/".length).slice(0, 32)}.narinfo`;
     const left = await onPi(
-      `mkdir -p /var/lib/nix-cache/nar; cd /var/lib/nix-cache
-      echo 'StoreDir: /nix/store' >nix-cache-info
-      for name in old new half; do echo "URL: nar/$name.nar.xz" >$name.narinfo; touch nar/$name.nar.xz; done
-      touch -a -d '20 days ago' nix-cache-info old.narinfo nar/old.nar.xz nar/half.nar.xz
-      systemctl start nix-tether-cache-gc; find . -type f | sort`,
+      `nix copy --to file:///var/lib/nix-cache ${early} ${fresh}; cd /var/lib/nix-cache
+      touch -d '20 days ago' *.narinfo nar/*; touch ${narinfo(fresh)}; chown -R ada .
+      systemctl start nix-tether-cache-gc; find . -type f -name '*.narinfo'`,
     );
-    expect(left).toBe("./nar/new.nar.xz\n./new.narinfo\n./nix-cache-info\n");
+    expect(left.trim()).toBe(`./${narinfo(fresh)}`);
+    await onPi(`nix copy --no-check-sigs --from file:///var/lib/nix-cache --to local?root=/tmp/fetched ${fresh}`);
   });
 
   describe("with a laptop as its module sets it up", () => {
