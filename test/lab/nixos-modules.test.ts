@@ -164,7 +164,9 @@ describe("what the NixOS modules set up", () => {
       systemctl start nix-tether-cache-gc; find . -type f -name '*.narinfo'`,
     );
     expect(left.trim()).toBe(`./${narinfo(fresh)}`);
-    await onPi(`nix copy --no-check-sigs --from file:///var/lib/nix-cache --to local?root=/tmp/fetched ${fresh}`);
+    await onPi(
+      `nix copy --no-check-sigs --from file:///var/lib/nix-cache --to local?root=/tmp/fetched ${fresh}`,
+    );
   });
 
   describe("with a laptop as its module sets it up", () => {
