@@ -3,7 +3,7 @@
 
 import { readFile, writeFile } from "node:fs/promises";
 import { statfsSync } from "node:fs";
-import type { Bench, Measurement } from "./bench.js";
+import type { Measurement } from "./bench.js";
 import { judge, type Verdict } from "./goals.js";
 import { load, readMachine, type Machine } from "./machine.js";
 import { fetching } from "./measure/fetching.js";
@@ -42,6 +42,8 @@ interface Report {
   readonly delays: Readonly<Record<string, number>>;
   readonly series: readonly Series[];
   readonly verdicts: readonly Verdict[];
+  /** Letters of what could not be measured, or not all of it. */
+  readonly failed: readonly string[];
 }
 
 const root = new Scope();
@@ -74,7 +76,7 @@ async function main(argv: readonly string[]): Promise<number> {
     const report = await measure(options);
     print(report, "plain");
     if (options.out !== null) await writeFile(options.out, `${JSON.stringify(report, null, 1)}\n`);
-    return 0;
+    return report.failed.length === 0 ? 0 : 1;
   } catch (error) {
     process.stderr.write(`bench: ${(error as Error).stack}\n`);
     return 1;
@@ -94,17 +96,23 @@ async function measure(options: Options): Promise<Report> {
   const before = load();
   const delays: Record<string, number> = {};
   for (const delay of options.delays) delays[delay] = Number((await measureDelay(delay)).toFixed(2));
+  const failed: string[] = [];
   for (const measurement of measurements) {
     const chosen = [...measurement.letters].filter((letter) => options.only.includes(letter));
     if (chosen.length === 0) continue;
-    await root.within((scope) => {
-      const bench: Bench = { options, scope, recorder, say };
-      return measurement.run(bench, chosen);
-    });
+    // What one can not measure takes nothing away from the others.
+    await root
+      .within((scope) => measurement.run({ options, scope, recorder, say }, chosen))
+      .catch((error: unknown) => {
+        if (root.ended) throw error;
+        failed.push(...chosen);
+        say(`${chosen.join(", ")}: ${error instanceof Error ? error.stack : String(error)}`);
+        say(error instanceof Error && error.cause instanceof Error ? error.cause.message : "");
+      });
   }
   const { series } = recorder;
   const at = new Date().toISOString();
-  return { at, machine, load: [before, load()], delays, series, verdicts: judge(series) };
+  return { at, machine, load: [before, load()], delays, series, verdicts: judge(series), failed };
 }
 
 function print(report: Report, style: Style): void {
@@ -117,6 +125,7 @@ function print(report: Report, style: Style): void {
       .map(([asked, got]) => `${asked} ms: ${got}`)
       .join(", ")}`,
   ];
+  if (report.failed.length > 0) facts.push(`not all was measured of: ${report.failed.join(", ")}`);
   process.stdout.write(`${facts.join("\n")}\n\n`);
   process.stdout.write(`${seriesTable(report.series, style)}\n${verdictTable(report.verdicts, style)}`);
 }

@@ -8,6 +8,10 @@ export class Scope implements Disposable {
   readonly #things: Disposable[] = [];
   #ended = false;
 
+  get ended(): boolean {
+    return this.#ended;
+  }
+
   /** Has `thing` disposed of at the end; what comes after the end goes at once. */
   async add<T extends Disposable>(making: Promise<T> | T): Promise<T> {
     const thing = await making;
