@@ -52,7 +52,7 @@ in
       signing-key = optional types.str "Secret key file to sign with in the local store.";
       keep = optional types.ints.positive "How many good builds of each attribute are kept. 2 by default.";
       build-timeout = optional types.str "How long one attribute may take. 6h by default.";
-      timeout = optional types.str "How long the whole run may take. 12h by default.";
+      timeout = optional types.str "How long the run may take up to the end of its builds. 12h by default.";
       nix-options = optional (types.attrsOf types.raw) "Settings of Nix, by their names in {file}`nix.conf`.";
     };
   };

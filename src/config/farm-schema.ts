@@ -81,7 +81,9 @@ export const farmSchema = z.strictObject({
     .default(2)
     .describe("How many good builds of each attribute are kept from the garbage collector."),
   "build-timeout": time.default("6h").describe("How long one attribute may take."),
-  timeout: time.default("12h").describe("How long the whole run may take."),
+  timeout: time
+    .default("12h")
+    .describe("How long the run may take up to the end of its builds; what is good by then is still pushed."),
   "nix-options": z
     .record(
       z.string(),
