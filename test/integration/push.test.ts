@@ -1,6 +1,6 @@
 // A push by the SFTP of a real sshd, staged and read again by real Nix, old and new.
 
-import { execFile } from "node:child_process";
+import { execFile, execFileSync } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { mkdir, readdir, readFile, rm, stat, utimes, writeFile } from "node:fs/promises";
 import path from "node:path";
@@ -195,12 +195,16 @@ describe("over a link that is cut", () => {
     await begin();
     const paths = [...(await makeChain(20, 200_000)), await store.addFile("large", randomBytes(12_000_000))];
     const problems: string[] = [];
+    const snapshots: string[] = [];
     let next = 0;
     const onProgress: PushRequest["onProgress"] = ({ bytes, waits }) => {
       if (waits !== null || proxy.cuts >= 20 || bytes.sent < next || bytes.all === 0) return;
       next = ((proxy.cuts + 1) * bytes.all) / 21;
       proxy.cut();
       problems.push(...validityOf(folder, { hashes: false }).problems);
+      if (proxy.cuts < 6 * (snapshots.length + 1)) return;
+      snapshots.push(`${folder}-${proxy.cuts}`);
+      execFileSync("cp", ["-rl", folder, `${folder}-${proxy.cuts}`]);
     };
     const report = await push(target, paths, { request: { onProgress } });
     expect(proxy.cuts).toBeGreaterThanOrEqual(20);
@@ -209,6 +213,11 @@ describe("over a link that is cut", () => {
     expect(problems).toEqual([]);
     expect(validityOf(folder)).toEqual({ paths: paths.toSorted(), problems: [] });
     expect(await fetchAll("2.8", folder, paths)).toEqual(paths.toSorted());
+    expect(snapshots.length).toBeGreaterThanOrEqual(3);
+    for (const snapshot of snapshots) {
+      const { paths: there } = validityOf(snapshot);
+      if (there.length > 0) expect(await fetchAll("2.8", snapshot, there)).toEqual(there);
+    }
     await proxy.close();
   });
 
