@@ -5,6 +5,7 @@ import { randomBytes } from "node:crypto";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, onTestFailed, test } from "vitest";
+import { askDaemon } from "../../src/control/client.js";
 import { startCutProxy, type CutProxy } from "../support/cut-proxy.js";
 import { cacheTable, type DaemonHome } from "../support/daemon.js";
 import { type DaemonFixture, makeDaemonFixture } from "../support/daemon-fixture.js";
@@ -22,7 +23,7 @@ const expression = `derivation {
   args = [ "-c" "echo built > $out" ];
 }`;
 const buildOptions = ["--option", "sandbox-paths", "/bin /usr /lib /lib64", "--no-out-link"];
-const size = 24 << 20;
+const size = 18 << 20;
 
 let fixture: DaemonFixture;
 let home: DaemonHome;
@@ -77,13 +78,15 @@ beforeAll(async () => {
   const root = `root ${dir}/cache;`;
   nginx = await startNginx({
     plain: root,
+    // A transfer takes long enough to be cut.
+    slow: `${root} limit_rate 6m;`,
     locked: `${root} auth_basic here; auth_basic_user_file ${dir}/passwords;`,
     moved: `location = /a/nix-cache-info { ${root} rewrite ^/a(/.*)$ $1 break; } location / { rewrite ^/a/(.*)$ http://127.0.0.1:PORT_plain/$1 redirect; }`,
     secure: `${root} ${ours.lines}`,
     stranger: `${root} ${stranger.lines}`,
     nothing: "return 404;",
   });
-  proxy = await startCutProxy({ address: "127.0.0.1", port: nginx.ports["plain"] ?? 0 }, () => Infinity);
+  proxy = await startCutProxy({ address: "127.0.0.1", port: nginx.ports["slow"] ?? 0 }, () => Infinity);
   home = await fixture.home({ env: { SSL_CERT_FILE: ours.file } });
   const at = (server: string, more: Readonly<Record<string, unknown>> = {}): Record<string, unknown> => {
     const scheme = server === "secure" || server === "stranger" ? "https" : "http";
@@ -157,14 +160,20 @@ test("a password from netrc, redirects, TLS, and the way through another cache's
 });
 
 test("what can not be used says why, and what to do", async () => {
+  const unfit = {
+    refused: "http-auth",
+    stranger: "certificate",
+    nothing: "http-no-cache",
+    plaintext: "no-tls",
+  };
+  const told = async (): Promise<Record<string, string>> =>
+    Object.fromEntries(
+      (await home.status()).warnings.flatMap(({ cache, code }) =>
+        cache !== null && cache in unfit ? [[cache, code]] : [],
+      ),
+    );
+  await expect.poll(told, { timeout: 20_000 }).toEqual(unfit);
   const { caches, warnings } = await home.status();
-  const told = (cache: string): string | undefined => warnings.find((one) => one.cache === cache)?.code;
-  expect(["refused", "stranger", "nothing", "plaintext"].map(told)).toEqual([
-    "http-auth",
-    "certificate",
-    "http-no-cache",
-    "no-tls",
-  ]);
   expect(caches["stranger"]?.reason).toContain("the certificate of 127.0.0.1 is refused");
   const trust = await home.run("trust", "nas");
   expect([trust.code === 0, trust.stderr]).toEqual([false, expect.stringContaining("has no host key")]);
@@ -192,9 +201,16 @@ test("a NAR that is cut goes on where it was, when the server is back", async ()
   const before = (await home.cache("nas")).narBytes;
   const url = `${new URL(await urlOf("nas")).pathname}/${await narOf("nas", paths.none)}`;
   const whole = ask(home.port, url);
-  await eventually("half of it has come", async () => (await home.cache("nas")).narBytes > before);
+  const sent = async (): Promise<number> => {
+    const reply = await askDaemon(
+      join(home.runtimeDir, "control.sock"),
+      { command: "status" },
+      { timeoutMs: 5_000 },
+    );
+    return reply.ok ? (reply.status.caches["nas"]?.narBytes ?? 0) : 0;
+  };
+  await eventually("some of it has come", async () => (await sent()) > before, 10_000);
   proxy.cut({ refuse: true });
-  await eventually("the loss is noticed", async () => (await home.cache("nas")).state !== "online");
   await untilListed(["nas"]);
   proxy.allow();
   const { status, cut, body } = await whole;
@@ -206,9 +222,8 @@ test("a NAR that is cut goes on where it was, when the server is back", async ()
 test("what stands on another cache's link goes with it, and comes back with it", async () => {
   await sshd.kill("SIGKILL");
   await untilListed(["inner", "pi"]);
-  await eventually("it says why", async () =>
-    /pi, which it is reached through, is not online/.test((await home.cache("inner")).reason ?? ""),
-  );
+  const why = async (): Promise<string | null> => (await home.cache("inner")).reason;
+  await expect.poll(why, { timeout: 20_000 }).toMatch(/pi, which it is reached through, is not online/);
   await sshd.restart();
   await untilListed([], 30_000);
   expect((await get("inner", `${hashPart(paths.xz)}.narinfo`)).status).toBe(200);
@@ -227,10 +242,14 @@ test("when the server dies Nix builds on, without a word", async () => {
   const options = ["--option", "substituters", urls, "--option", "trusted-public-keys", publicKey];
   const out = await laptop.run("nix-build", "--expr", expression, ...buildOptions, ...options);
   expect(out).toContain("built-here");
-  await eventually("they are not listed", async () => {
-    const names = (await home.listed()).map(({ name }) => name);
-    return !names.includes("nas") && !names.includes("secure");
-  });
+  await eventually(
+    "they are not listed",
+    async () => {
+      const names = (await home.listed()).map(({ name }) => name);
+      return !names.includes("nas") && !names.includes("secure");
+    },
+    20_000,
+  );
   await nginx.start();
   await home.run("resume");
   await untilListed([], 30_000);

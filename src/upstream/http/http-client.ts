@@ -4,6 +4,7 @@
 import http, { type ClientRequest, type IncomingMessage } from "node:http";
 import type { Duplex } from "node:stream";
 import { TetherError, messageOf } from "../../util/errors.js";
+import { RoadAgent } from "./road-agent.js";
 import { serverOf, type Server } from "./road.js";
 
 /** An answer whose body has not been read; it is to be read or destroyed. */
@@ -43,9 +44,6 @@ export interface GetOptions {
 }
 
 const mostRedirects = 5;
-
-/** So many idle connections are kept, for the next requests. */
-const mostIdle = 16;
 
 /** A connection may be closed by the server in the moment in which it is used again. */
 const mostRetries = 2;
@@ -193,44 +191,4 @@ function sendOnce(url: URL, options: SendOptions): Promise<IncomingMessage> {
 function named(url: URL, error: Error): Error {
   if (error instanceof TetherError) return error;
   return new TetherError("http-failed", `${url.origin}: ${messageOf(error)}`, { cause: error });
-}
-
-/** `http.Agent` calls `ref` on what it uses again, as if it were a socket. */
-function withRef(stream: Duplex): Duplex {
-  return "ref" in stream ? stream : Object.assign(stream, { ref: () => stream });
-}
-
-/** Connections that go by a road of ours. */
-class RoadAgent extends http.Agent {
-  readonly #secure: boolean;
-  readonly #open: (server: Server) => Promise<Duplex>;
-
-  constructor(secure: boolean, open: (server: Server) => Promise<Duplex>, { keepAlive = true } = {}) {
-    super({ keepAlive, maxFreeSockets: mostIdle, scheduling: "lifo" });
-    this.#secure = secure;
-    this.#open = open;
-  }
-
-  /** As `http.Agent` calls it; what it gives comes later. */
-  override createConnection(
-    { host, port }: http.ClientRequestArgs,
-    done?: (error: Error | null, stream: Duplex) => void,
-  ): undefined {
-    // Its callback takes an error alone, other than its type says.
-    const tell = done as (error: Error | null, stream?: Duplex) => void;
-    this.#open({ host: host ?? "", port: Number(port), secure: this.#secure }).then(
-      (stream) => tell(null, withRef(stream)),
-      (error: unknown) => tell(error as Error),
-    );
-  }
-
-  /** What is no socket has none of the switches that would be turned here. */
-  override keepSocketAlive(): true {
-    return true;
-  }
-
-  dropIdle(): void {
-    for (const streams of Object.values(this.freeSockets))
-      for (const stream of streams ?? []) stream.destroy();
-  }
 }

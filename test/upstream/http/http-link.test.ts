@@ -10,6 +10,7 @@ import { startWebCache, type WebCache } from "../../support/web-cache.js";
 const never = new AbortController().signal;
 const thing = fakePath("a");
 const info = "GET /nix-cache-info";
+const soon = { timeout: 10_000 };
 
 let web: WebCache;
 beforeEach(async () => {
@@ -36,15 +37,15 @@ function open(options: Partial<HttpLinkOptions> = {}): { link: HttpLink; reason:
 
 test("a server of which nothing is heard is asked now and then, and given up when it does not answer", async () => {
   const { reason } = open({ heartbeatMs: 100 });
-  await expect.poll(() => web.asked.length).toBeGreaterThan(2);
+  await expect.poll(() => web.asked.length, soon).toBeGreaterThan(2);
   expect(new Set(web.asked)).toEqual(new Set([info]));
   expect(reason()).toBeNull();
   web.behave = (_request, response) => (response.writeHead(503).end(), true);
-  await expect.poll(reason).toMatch(/no longer answers: .*HTTP 503/);
+  await expect.poll(reason, soon).toMatch(/no longer answers: .*HTTP 503/);
 });
 
 test("a request that goes wrong has the server asked, over a new connection", async () => {
-  const { link, reason } = open();
+  const { link, reason } = open({ pauseMs: 1_000 });
   const upstream = link.openUpstream();
   await upstream.queryByHashPart(thing.hashPart, never);
   web.behave = (request, response) =>
@@ -52,14 +53,14 @@ test("a request that goes wrong has the server asked, over a new connection", as
   for (let i = 0; i < 5; i += 1) {
     await expect(upstream.queryByHashPart(thing.hashPart, never)).rejects.toThrow("HTTP 500");
   }
-  await expect.poll(() => web.asked.includes(info)).toBe(true);
+  await expect.poll(() => web.asked.includes(info), soon).toBe(true);
   await sleep(100);
   // Once for all of them.
   expect(web.asked.filter((one) => one === info).length).toBeLessThanOrEqual(2);
   expect(reason()).toBeNull();
   web.behave = (request) => (request.socket.resetAndDestroy(), true);
   await expect(upstream.queryByHashPart(thing.hashPart, never)).rejects.toThrow();
-  await expect.poll(reason).toContain("no longer answers");
+  await expect.poll(reason, soon).toContain("no longer answers");
 });
 
 test("it is alive for who asks, with more patience while bytes arrive, and dead when it was ended", async () => {
