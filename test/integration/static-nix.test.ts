@@ -2,6 +2,7 @@
 
 import { execFile, spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
+import { readdirSync } from "node:fs";
 import {
   mkdir,
   mkdtemp,
@@ -18,10 +19,12 @@ import path from "node:path";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { configSchema } from "../../src/config/schema.js";
-import { collectionLockName, pushMarkPrefix } from "../../src/static/cache-names.js";
-import { pushPaths, type PushReport } from "../../src/static/push.js";
+import { beginCollection } from "../../src/static/activity.js";
+import { pushMarkPrefix } from "../../src/static/cache-names.js";
+import { collect } from "../../src/static/collect.js";
+import { createLocalFolder } from "../../src/static/local-folder.js";
+import { pushPaths, type PushReport, type PushRequest } from "../../src/static/push.js";
 import { resolveTarget } from "../../src/static/target.js";
-import { eventually } from "../support/eventually.js";
 import { makeStore, type NixStore } from "../support/nix-store.js";
 import { mainFile, runHere, type ProgramRun } from "../support/program.js";
 import { silentLog } from "../support/silent-log.js";
@@ -261,50 +264,64 @@ test("gc takes what is old, and Nix can fetch all that is left", async () => {
 });
 
 describe("a push beside a gc", () => {
-  /** Pushes the tool, of which all but itself is in the cache and old. */
-  async function contend(
-    order: "gc first" | "push first",
-  ): Promise<{ cache: string; collected: ProgramRun; pushed: PushReport }> {
+  /** All but the tool is in the cache, and old. */
+  async function withoutTool(): Promise<string> {
     const cache = await copyOf("zstd");
     await makeOld(cache, 30);
     await rm(await narOf(cache, paths.tool));
     await rm(path.join(cache, narinfoOf(paths.tool)));
-    const push = (): Promise<PushReport> =>
-      pushPaths(
-        { target: resolveTarget(cache, configSchema.parse({}), "/"), paths: [paths.tool], signal },
-        { env: source.env, log: silentLog, locate: async () => [] },
-      );
-    const collect = (): Promise<ProgramRun> => program("gc", cache, "--older-than", "14d", "--wait", "30s");
-    const first = order === "gc first" ? collect() : push();
-    const name = order === "gc first" ? collectionLockName : pushMarkPrefix;
-    await eventually("the first has begun", async () =>
-      (await readdir(cache)).some((one) => one.startsWith(name)),
-    );
-    const second = order === "gc first" ? push() : collect();
-    const [one, other] = await Promise.all([first, second]);
-    return (
-      order === "gc first"
-        ? { cache, collected: one, pushed: other }
-        : { cache, collected: other, pushed: one }
-    ) as { cache: string; collected: ProgramRun; pushed: PushReport };
+    return cache;
   }
 
-  test.each(["gc first", "push first"] as const)(
-    "%s: both succeed, and what was pushed is whole",
-    async (order) => {
-      const { cache, collected, pushed } = await contend(order);
-      expect(collected.code).toBe(0);
-      expect(await brokenNarinfos(cache)).toEqual([]);
-      expect((await fetchedFrom(`file://${cache}`, cache)).filter((name) => name !== "lone")).toEqual([
-        "app",
-        "lib",
-        "tool",
-      ]);
-      // What the collection took was sent again; what it found touched stayed.
-      expect(pushed.alreadyThere).toBe(order === "gc first" ? 0 : 2);
-      expect((await readdir(cache)).filter((name) => name.startsWith(".nix-tether"))).toEqual([]);
-    },
-  );
+  function pushTool(cache: string, told: Partial<PushRequest>): Promise<PushReport> {
+    const target = resolveTarget(cache, configSchema.parse({}), "/");
+    const deps = { env: source.env, log: silentLog, locate: async () => [] };
+    return pushPaths({ target, paths: [paths.tool], signal, ...told }, deps);
+  }
+
+  async function expectWhole(cache: string): Promise<void> {
+    expect(await brokenNarinfos(cache)).toEqual([]);
+    expect(await fetchedFrom(`file://${cache}`, cache)).toEqual(
+      expect.arrayContaining(["app", "lib", "tool"]),
+    );
+    expect((await readdir(cache)).filter((name) => name.startsWith(".nix-tether"))).toEqual([]);
+  }
+
+  test("that has begun waits for its end, and sends again what it took", async () => {
+    const cache = await withoutTool();
+    const folder = createLocalFolder(cache);
+    const activity = await beginCollection(folder, { signal, waitMs: 0, onWait: () => undefined });
+    let tell = (_text: string): void => undefined;
+    const notice = new Promise<string>((resolve) => (tell = resolve));
+    const pushed = pushTool(cache, { onNotice: (text) => tell(text) });
+    expect(await notice).toMatch(/waits for the end of gc by /);
+    const { plan } = await collect(folder, {
+      olderThanMs: 14 * 86_400_000,
+      maxBytes: null,
+      pins: [],
+      enter: async () => activity,
+      signal,
+      now: Date.now,
+      onProgress: () => undefined,
+    });
+    expect(plan.gone.size).toBe(3);
+    expect(await pushed).toMatchObject({ paths: 3, alreadyThere: 0 });
+    await expectWhole(cache);
+  });
+
+  test("that has begun is waited for, and what it found stays", async () => {
+    const cache = await withoutTool();
+    const isMarked = (): boolean => readdirSync(cache).some((name) => name.startsWith(pushMarkPrefix));
+    let tell = (): void => undefined;
+    const begun = new Promise<void>((resolve) => (tell = resolve));
+    const pushed = pushTool(cache, { onProgress: () => (isMarked() ? tell() : undefined) });
+    await begun;
+    const collected = await program("gc", cache, "--older-than", "14d", "--wait", "30s");
+    expect(collected).toMatchObject({ code: 0, out: expect.stringContaining("1 path removed") as string });
+    expect(await pushed).toMatchObject({ paths: 1, alreadyThere: 2 });
+    await expectWhole(cache);
+    expect(await readdir(cache)).not.toContain(narinfoOf(paths.lone));
+  });
 });
 
 test("bad input changes nothing", async () => {
