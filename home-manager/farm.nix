@@ -58,7 +58,7 @@ in
   };
 
   # What belongs into config.toml.
-  settingsOf = farm: removeAttrs farm [ "startAt" ];
+  settingsOf = farm: lib.filterAttrs (_: value: value != null) (removeAttrs farm [ "startAt" ]);
 
   timer = startAt: {
     OnCalendar = startAt;

@@ -106,7 +106,6 @@ in
 
     systemd.services.nix-tether-cache-gc = mkIf collects {
       description = "Collection of what is old in the static Nix cache";
-      startAt = "daily";
       # Until something is pushed, there is no cache.
       unitConfig.ConditionPathExists = "${cfg.path}/nix-cache-info";
       serviceConfig = {
@@ -135,7 +134,9 @@ in
     };
 
     systemd.timers.nix-tether-cache-gc = mkIf collects {
+      wantedBy = [ "timers.target" ];
       timerConfig = {
+        OnCalendar = "daily";
         # One that was switched off at midnight collects later.
         Persistent = true;
         RandomizedDelaySec = "1h";

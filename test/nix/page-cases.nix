@@ -26,7 +26,10 @@ let
         imports = [ ../../nixos/farm.nix ];
         config.services.nix-tether.farm.package = given;
       };
-      pi = ../../nixos/pi.nix;
+      pi = {
+        imports = [ ../../nixos/pi.nix ];
+        config.services.nix-tether.pi.staticCache.package = given;
+      };
     };
   };
 
@@ -52,13 +55,12 @@ let
     let
       load = map (file: import file inputs);
       home = evalHome { modules = load files; };
-      hisHome = if homes == [ ] then { } else { users.me = evalHome { modules = load homes; }; };
       os = evalOs (
         load files
         ++ [
           me
-          { home-manager = hisHome; }
         ]
+        ++ lib.optional (homes != [ ]) { home-manager.users.me = evalHome { modules = load homes; }; }
       );
     in
     if kind == "home" then

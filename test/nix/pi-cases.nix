@@ -2,6 +2,7 @@
 {
   evalOs,
   failed,
+  package,
   pick,
   readToml,
   ...
@@ -13,6 +14,7 @@ let
     evalOs [
       ../../nixos/pi.nix
       { services.nix-tether.pi = settings // { enable = true; }; }
+      { services.nix-tether.pi.staticCache.package = package; }
       more
     ];
 
@@ -77,7 +79,7 @@ in
       timer = full.systemd.timers.nix-tether-cache-gc.timerConfig;
       config = readToml (
         builtins.head (
-          builtins.match "/pkgs/nix-tether/bin/nix-tether gc cache --config (.*)"
+          builtins.match ".*/bin/nix-tether gc cache --config (.*)"
             full.systemd.services.nix-tether-cache-gc.serviceConfig.ExecStart
         )
       );

@@ -15,7 +15,8 @@ in
 {
   inherit lib pkgs;
 
-  readToml = file: builtins.fromJSON file.value;
+  # Where a file is named in a string, `evalOs` has put its content there.
+  readToml = file: builtins.fromJSON (if builtins.isString file then file else file.value);
 
   evalHome =
     {
@@ -51,8 +52,17 @@ in
       system = "x86_64-linux";
       modules = modules ++ [
         {
-          options.home-manager = lib.mkOption { type = lib.types.anything; };
-          config.home-manager = { };
+          options.home-manager = lib.mkOption {
+            type = lib.types.raw;
+            default = { };
+          };
+          config.nixpkgs.overlays = [
+            (_: before: {
+              formats = before.formats // {
+                toml = args: before.formats.toml args // { generate = _: builtins.toJSON; };
+              };
+            })
+          ];
           config.system.stateVersion = "24.05";
         }
       ];
