@@ -3,6 +3,7 @@
 import type { LocalInfos } from "../nix/path-infos.js";
 import { maxNarinfoBytes, parseNarinfo, type Narinfo } from "../protocol/narinfo-file.js";
 import { parseStorePath } from "../protocol/store-path.js";
+import { inParallel } from "../util/in-parallel.js";
 import type { CacheFolder } from "./cache-folder.js";
 import { narFolder, narinfoName, narNameOf } from "./cache-names.js";
 
@@ -27,6 +28,9 @@ export interface PresentOptions {
 
 /** What is younger needs not be touched: collections count in days. In milliseconds. */
 const youngMs = 60 * 60_000;
+
+/** So many at once make up for a way there that takes its time. */
+const readsAtOnce = 64;
 
 /** A narinfo counts where it can be used, and its NAR is there with its size. */
 export async function findPresent(
@@ -55,7 +59,7 @@ export async function findPresent(
     for (const file of [{ ...narEntry, name: nar }, entry])
       if (Math.abs(now - file.modifiedAt) > youngMs) old.push(file.name);
   };
-  await Promise.all([...infos.keys()].map(look));
+  await inParallel([...infos.keys()], readsAtOnce, look);
   return { paths, nars: new Map([...nars].map(([name, { size }]) => [name, size])), old, replaced };
 }
 

@@ -7,6 +7,7 @@ import type { LocalInfos } from "../nix/path-infos.js";
 import { readSigningKey, type SigningKey } from "../nix/signing-key.js";
 import { parseStorePath } from "../protocol/store-path.js";
 import { TetherError } from "../util/errors.js";
+import { inParallel } from "../util/in-parallel.js";
 import { beginPush, type Activity } from "./activity.js";
 import { checkCache, makeCache } from "./cache-info.js";
 import type { CacheFolder } from "./cache-folder.js";
@@ -61,6 +62,8 @@ const defaultPatienceMs = 5 * 60_000;
 /** How many bytes of NARs may be staged and not sent. */
 const stagedBytes = 512 * 1024 * 1024;
 
+const touchesAtOnce = 64;
+
 /** After sleeps that were so long that a collection may have come between. */
 const mostBeginnings = 20;
 
@@ -75,6 +78,8 @@ class HoldLost extends Error {}
 export async function pushPaths(request: PushRequest, deps: PushDeps): Promise<PushReport> {
   const { target, signal, onNotice = () => undefined } = request;
   const begun = performance.now();
+  // Much goes on at once, and all of it ends with the signal.
+  setMaxListeners(0, signal);
   const key = target.signingKey === null ? null : await readSigningKey(target.signingKey);
   const stop = new AbortController();
   let meter: PushMeter | null = null;
@@ -143,7 +148,7 @@ async function fill(filling: Filling): Promise<void> {
   const keyName = key?.name ?? null;
   const present = await findPresent(folder, infos, { keyName, now: activity.now(), signal });
   // Whoever collects goes by the time: what is pushed anew is as good as new.
-  await Promise.all(present.old.map((name) => folder.touch(name, activity.now(), signal)));
+  await inParallel(present.old, touchesAtOnce, (name) => folder.touch(name, activity.now(), signal));
   const missing = new Map([...infos].filter(([path]) => !present.paths.has(path)));
   meter.begins(missing);
   if (missing.size === 0) return;

@@ -24,8 +24,9 @@ export interface SendingOptions {
   readonly onPart: (path: string, part: number, bytes: number) => void;
 }
 
-/** NARs at once. */
-const atOnce = 24;
+/** At once. */
+const mostNars = 24;
+const mostNarinfos = 64;
 
 /** Resolves when the path is in the cache; all that it refers to, and that is not there, must have been sent before. */
 export type Send = (path: string, references: readonly string[]) => Promise<void>;
@@ -34,11 +35,12 @@ export function createSending(options: SendingOptions): Send {
   const { folder, stage, signal, check, onPart } = options;
   const arrived = new Map<string, Promise<void>>();
   const sent = new Map<string, Promise<void>>();
-  const limit = createLimit(atOnce);
+  const nars = createLimit(mostNars);
+  const narinfos = createLimit(mostNarinfos);
 
   const sendNar = async (name: string, onBytes: (bytes: number) => void): Promise<void> => {
     const file = path.join(stage, name);
-    await limit(() => folder.put(name, { file }, { signal, contentNamed: true, onBytes }));
+    await nars(() => folder.put(name, { file }, { signal, contentNamed: true, onBytes }));
   };
   const sendPath = async (storePath: string, references: readonly string[]): Promise<void> => {
     const name = narinfoName(parseStorePath(storePath)?.hashPart ?? "");
@@ -59,7 +61,7 @@ export function createSending(options: SendingOptions): Send {
     signal.throwIfAborted();
     check();
     const more = signaturesOf(options.present.replaced.get(storePath), narinfo);
-    await folder.put(name, Buffer.from(text + more), { signal });
+    await narinfos(() => folder.put(name, Buffer.from(text + more), { signal }));
   };
   return (storePath, references) => {
     const arriving = sendPath(storePath, references);
