@@ -104,13 +104,15 @@ export class WireReader {
     return list;
   }
 
-  /** Whatever has arrived, as it arrived (at least one byte); not copied. */
-  async chunk(): Promise<Buffer> {
+  /** Resolves when at least one byte has arrived that was not read. */
+  async arrival(): Promise<void> {
     if (this.#length === 0) await this.#until(1);
-    const chunk = this.#chunks.shift() ?? none;
-    this.#length -= chunk.length;
-    this.#flow();
-    return chunk;
+  }
+
+  /** Whatever has arrived (at least one byte) in one piece; copied only where it came in several. */
+  async chunk(): Promise<Buffer> {
+    await this.arrival();
+    return this.#take(this.#length);
   }
 
   /** Puts bytes back in front of what is still to be read. */

@@ -1,6 +1,7 @@
 // One NAR on its way from a nix-daemon to a reader: checked, watched, and no faster than the reader takes it.
 
 import { Readable } from "node:stream";
+import { setImmediate } from "node:timers/promises";
 import { ProtocolError } from "../protocol/errors.js";
 import { NarFraming, type NarStep } from "../protocol/nar.js";
 import type { PathInfo } from "../protocol/path-info.js";
@@ -70,7 +71,10 @@ export async function receiveNar(reception: NarReception): Promise<void> {
 
 async function nextStep(reception: NarReception, framing: NarFraming): Promise<NarStep> {
   const { reader, info, watch } = reception;
-  const chunk = await watchedChunk(reader, watch.stallMs, info);
+  await watchedArrival(reader, watch.stallMs, info);
+  // What arrives in one turn of the event loop becomes one piece: on its way to the client each costs more than its bytes.
+  if (framing.begun && info.narSize > watch.wholeNarBytes) await setImmediate();
+  const chunk = await reader.chunk();
   watch.onBytes(chunk.length);
   const step = framing.feed(chunk);
   reader.unshift(step.rest);
@@ -80,17 +84,17 @@ async function nextStep(reception: NarReception, framing: NarFraming): Promise<N
   throw new ProtocolError("nar-damaged", `the nix-daemon could not read it: ${cause.message}`, { cause });
 }
 
-async function watchedChunk(reader: WireReader, ms: number, info: PathInfo): Promise<Buffer> {
-  if (reader.buffered > 0) return reader.chunk();
+async function watchedArrival(reader: WireReader, ms: number, info: PathInfo): Promise<void> {
+  if (reader.buffered > 0) return;
   let waiting = true;
   const onLate = (): void => {
     if (waiting)
       reader.fail(new TetherError("stalled", `${info.path}: no byte from the nix-daemon for ${ms} ms`));
   };
   // When this process itself was held up, bytes may lie ready: they are read before the immediate runs.
-  const timer = setTimeout(() => setImmediate(onLate), ms);
+  const timer = setTimeout(() => void setImmediate().then(onLate), ms);
   try {
-    return await reader.chunk();
+    await reader.arrival();
   } finally {
     waiting = false;
     clearTimeout(timer);
