@@ -3,8 +3,8 @@
 
 import type { CommandWord, Value } from "./command-line.js";
 
-/** `queued`: what waits for its upload. `text`: nobody can know. */
-export type Kind = "cache" | "farm" | "file" | "queued" | "text";
+/** `queued`: what waits for its upload. `target`: a static cache, or a folder. `text`: nobody can know. */
+export type Kind = "cache" | "farm" | "file" | "queued" | "target" | "text";
 
 interface KnownValue {
   readonly kind: Kind;
@@ -21,7 +21,7 @@ const known: ReadonlyMap<string, KnownValue> = new Map<string, KnownValue>([
   ["path", { kind: "file", shown: "path" }],
   ["paths", { kind: "file", shown: "path" }],
   ["installables", { kind: "file", shown: "installable" }],
-  ["target", { kind: "file", shown: "target" }],
+  ["target", { kind: "target", shown: "target" }],
   ["older-than", { kind: "text", shown: "age" }],
   ["max-size", { kind: "text", shown: "size" }],
   ["keep", { kind: "text", shown: "name" }],
@@ -43,7 +43,7 @@ export function shownName(value: Value): string {
 }
 
 /** The tables of config.toml whose names are completed. */
-export const completedTables = ["caches", "farms"] as const;
+export const completedTables = ["caches", "farms", "static"] as const;
 
 /** Below `[caches]`: `pi = { … }`, `pi.host = …`. */
 const entryLine = `^[[:space:]]*["']?([A-Za-z0-9_-]+)["']?[[:space:]]*[.=].*`;

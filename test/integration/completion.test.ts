@@ -21,6 +21,8 @@ nas = { host = "nas.local", public-keys = [
   "nas-1:abc=",
 ] }
 shed.host = "shed.local"
+[static.disk]
+path = "/srv/cache"
 [uploads]
 to = ["pi"]
 `;
@@ -68,8 +70,15 @@ test.each<ShellName>(["bash", "zsh", "zsh by its fpath", "fish"])(
     await type("n\t", /night /);
     await type("\r", /<farm><run><night>/);
 
+    await type("nix-tether push di\t", /disk /);
+    await type("oth\t", /toml/);
+    await type("\r", /<push><disk><other config.toml>/);
+    mkdirSync(path.join(root, "cellar"));
+    await type("nix-tether gc ./cel\t", /cellar/);
+    await type("\r", /<gc><.\/cellar\/?>/);
+
     // Nothing of a kind that has no place here.
     await type("nix-tether unlist oth\t\r", /<unlist><oth>/);
-    expect(calls()).toBe(8);
+    expect(calls()).toBe(10);
   },
 );

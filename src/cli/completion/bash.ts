@@ -87,6 +87,8 @@ function offer(command: CommandWord, value: Value): string {
       return "offered=$(__nix_tether_caches)";
     case "farm":
       return "offered=$(__nix_tether_farms)";
+    case "target":
+      return "offered=$(__nix_tether_static); compopt -o default";
     case "queued":
       return "offered=$(__nix_tether_queued)";
     case "file":

@@ -80,6 +80,8 @@ function answer(command: CommandWord, value: Value): string {
       return "-a '(__nix_tether_caches)' -d cache";
     case "farm":
       return "-a '(__nix_tether_farms)' -d farm";
+    case "target":
+      return "-F -a '(__nix_tether_static)' -d 'static cache'";
     case "queued":
       return "-a '(__nix_tether_queued)' -d 'waits for its upload'";
     case "file":

@@ -19,6 +19,11 @@ ${completedTables
 `,
   )
   .join("\n")}
+__nix_tether_targets() {
+  __nix_tether_static
+  _files -/
+}
+
 __nix_tether_queued() {
   local -a paths
   local expl
@@ -84,6 +89,8 @@ function action(command: CommandWord, value: Value): string {
       return "__nix_tether_caches";
     case "farm":
       return "__nix_tether_farms";
+    case "target":
+      return "__nix_tether_targets";
     case "queued":
       return "__nix_tether_queued";
     case "file":
