@@ -20,7 +20,7 @@ export default defineConfig({
           testTimeout: 60_000,
           hookTimeout: 120_000,
           // They mostly wait, and each has ports, folders and namespaces of its own.
-          maxWorkers: 2,
+          maxWorkers: 3,
         },
       },
       {
