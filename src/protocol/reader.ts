@@ -104,15 +104,13 @@ export class WireReader {
     return list;
   }
 
-  /** Resolves when at least one byte has arrived that was not read. */
-  async arrival(): Promise<void> {
-    if (this.#length === 0) await this.#until(1);
-  }
-
-  /** Whatever has arrived (at least one byte) in one piece; copied only where it came in several. */
+  /** Whatever has arrived, as it arrived (at least one byte); not copied. */
   async chunk(): Promise<Buffer> {
-    await this.arrival();
-    return this.#take(this.#length);
+    if (this.#length === 0) await this.#until(1);
+    const chunk = this.#chunks.shift() ?? none;
+    this.#length -= chunk.length;
+    this.#flow();
+    return chunk;
   }
 
   /** Puts bytes back in front of what is still to be read. */

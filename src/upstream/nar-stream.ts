@@ -1,7 +1,6 @@
 // One NAR on its way from a nix-daemon to a reader: checked, watched, and no faster than the reader takes it.
 
 import { Readable } from "node:stream";
-import { setImmediate } from "node:timers/promises";
 import { ProtocolError } from "../protocol/errors.js";
 import { NarFraming, type NarStep } from "../protocol/nar.js";
 import type { PathInfo } from "../protocol/path-info.js";
@@ -71,10 +70,7 @@ export async function receiveNar(reception: NarReception): Promise<void> {
 
 async function nextStep(reception: NarReception, framing: NarFraming): Promise<NarStep> {
   const { reader, info, watch } = reception;
-  await watchedArrival(reader, watch.stallMs, info);
-  // What arrives in one turn of the event loop becomes one piece: on its way to the client each costs more than its bytes.
-  if (framing.begun && info.narSize > watch.wholeNarBytes) await setImmediate();
-  const chunk = await reader.chunk();
+  const chunk = await watchedChunk(reader, watch.stallMs, info);
   watch.onBytes(chunk.length);
   const step = framing.feed(chunk);
   reader.unshift(step.rest);
@@ -84,17 +80,17 @@ async function nextStep(reception: NarReception, framing: NarFraming): Promise<N
   throw new ProtocolError("nar-damaged", `the nix-daemon could not read it: ${cause.message}`, { cause });
 }
 
-async function watchedArrival(reader: WireReader, ms: number, info: PathInfo): Promise<void> {
-  if (reader.buffered > 0) return;
+async function watchedChunk(reader: WireReader, ms: number, info: PathInfo): Promise<Buffer> {
+  if (reader.buffered > 0) return reader.chunk();
   let waiting = true;
   const onLate = (): void => {
     if (waiting)
       reader.fail(new TetherError("stalled", `${info.path}: no byte from the nix-daemon for ${ms} ms`));
   };
   // When this process itself was held up, bytes may lie ready: they are read before the immediate runs.
-  const timer = setTimeout(() => void setImmediate().then(onLate), ms);
+  const timer = setTimeout(() => setImmediate(onLate), ms);
   try {
-    await reader.arrival();
+    return await reader.chunk();
   } finally {
     waiting = false;
     clearTimeout(timer);
