@@ -31,6 +31,7 @@ export const defaultRecheckTimes: RecheckTimes = {
 export const webRecheckTimes: RecheckTimes = {
   ...defaultRecheckTimes,
   periodMs: 5 * 60_000,
+  retryMs: 60_000,
   roundMs: 60_000,
 };
 

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from "vitest";
-import { beginRechecks, type Rechecks } from "../../src/daemon/rechecks.js";
+import { beginRechecks, webRecheckTimes, type Rechecks } from "../../src/daemon/rechecks.js";
 import { silentLog } from "../support/silent-log.js";
 
 const times = { periodMs: 30_000, uploadMs: 1_000, retryMs: 5_000, roundMs: 20_000, settleMs: 1_000 };
@@ -17,7 +17,7 @@ interface Play {
   answer: (signal: AbortSignal) => Promise<void>;
 }
 
-function begin(doubt: boolean, answer: Play["answer"] = async () => undefined): Play {
+function begin(doubt: boolean, answer: Play["answer"] = async () => undefined, perRound = times): Play {
   const begun = performance.now();
   const play = { rounds: [] as number[], firsts: [] as boolean[], doubt, answer };
   const rechecks = beginRechecks({
@@ -27,7 +27,7 @@ function begin(doubt: boolean, answer: Play["answer"] = async () => undefined): 
       play.firsts.push(first);
       return play.answer(signal);
     },
-    times,
+    times: perRound,
     log: silentLog,
   });
   onTestFinished(() => rechecks.end());
@@ -160,6 +160,12 @@ describe("later", () => {
     await pass(34);
     expect(play.rounds).toEqual([0, 5, 10, 40]);
     expect(play.firsts).toEqual([true, true, true, false]);
+  });
+
+  it("leaves a web server alone for a minute after one", async () => {
+    const play = begin(true, () => Promise.reject(new Error("cut")), webRecheckTimes);
+    await pass(130);
+    expect(play.rounds).toEqual([0, 60, 120]);
   });
 });
 

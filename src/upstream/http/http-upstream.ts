@@ -123,8 +123,7 @@ export function createHttpUpstream(options: HttpUpstreamOptions): Upstream {
         const infos = await Promise.all(
           some.map((hashPart) =>
             ask(checks, hashPart, signal).catch((error: unknown) => {
-              // Of this path nothing can be said; the others may still be asked for.
-              if (error instanceof ProtocolError) return null;
+              if (isOfOnePath(error)) return null;
               throw error;
             }),
           ),
@@ -140,6 +139,12 @@ export function createHttpUpstream(options: HttpUpstreamOptions): Upstream {
       files.close();
     },
   };
+}
+
+/** The server has spoken, although of this path nothing can be said; the others may still be asked for. */
+function isOfOnePath(error: unknown): boolean {
+  const codes = ["http-status", "http-auth", "bad-redirect"];
+  return error instanceof ProtocolError || (error instanceof TetherError && codes.includes(error.code));
 }
 
 /** Said of one path or one request, or by ourselves. */

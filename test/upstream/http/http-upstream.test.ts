@@ -158,8 +158,36 @@ describe("a lookup", () => {
     const absent = Array.from({ length: 40 }, (_, i) => `${i % 10}`.repeat(32));
     expect(await upstream.findPresent([...absent, thing.hashPart], never)).toEqual([thing.hashPart]);
     expect(await upstream.findPresent(absent, never)).toEqual([]);
-    web.behave = (_request, response) => (response.writeHead(500).end(), true);
-    await expect(upstream.findPresent(absent, never)).rejects.toMatchObject({ code: "http-status" });
+  });
+
+  test.each([
+    ["an error of the server", 500, {}],
+    ["a refusal", 401, {}],
+    ["a redirect to nowhere", 302, { location: "http://" }],
+    ["a page", 200, {}],
+  ])("which of many are there, where one has %s for an answer", async (_what, status, headers) => {
+    const odd = "0".repeat(32);
+    web.behave = (request, response) => {
+      if (request.url !== `/${odd}.narinfo`) return false;
+      response.writeHead(status, headers).end("<html>");
+      return true;
+    };
+    const { upstream } = httpUpstream(web.base);
+    const absent = Array.from({ length: 40 }, (_, i) => `${i % 10}`.repeat(32));
+    expect(await upstream.findPresent([...absent, thing.hashPart], never)).toEqual([thing.hashPart]);
+    expect(await upstream.findPresent(absent, never)).toEqual([]);
+  });
+
+  test("which of many are there can not be told where the server breaks off, or the question ends", async () => {
+    const { upstream } = httpUpstream(web.base);
+    web.behave = (request) => (request.socket.destroy(), true);
+    await expect(upstream.findPresent([thing.hashPart], never)).rejects.toMatchObject({
+      code: "http-failed",
+    });
+    web.behave = () => true;
+    await expect(upstream.findPresent([thing.hashPart], AbortSignal.timeout(50))).rejects.toThrow();
+    upstream.close();
+    await expect(upstream.findPresent([thing.hashPart], never)).rejects.toMatchObject({ code: "closed" });
   });
 });
 
