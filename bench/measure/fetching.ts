@@ -33,6 +33,7 @@ export const fetching: Measurement = {
       await bench.scope.within(async (scope) => {
         const pi = await makePi(scope, nix);
         await pi.fill(warmUp);
+        await pi.fill(dayAtWork);
         for (const { closures } of tasks) for (const closure of closures) await pi.fill(closure);
         const http = await pi.serve();
         for (const delayMs of bench.options.delays) {
@@ -49,8 +50,11 @@ export const fetching: Measurement = {
   },
 };
 
-/** Fetched before anything is measured, by every way: a daemon, ours or nginx, has mostly been at work before. */
+/** Fetched before anything is measured, by every way. */
 const warmUp = smallClosure("warm-up", 50);
+
+/** Then by those ways that have a daemon, ours or nginx: it runs for days, and V8 compiles only what is used much. */
+const dayAtWork = smallClosure("day-at-work", 1_000);
 
 /** Where a fetch happens. */
 interface Place {
@@ -157,6 +161,7 @@ function withLaptop(
       startTether(scope, laptop, pi, port, { profiles: bench.options.profile }),
     );
     const warmUpSeconds = await laptop.time(realise(pathsOf(warmUp).slice(0, 1), url));
+    if (way !== "ssh-ng") await laptop.run(realise(pathsOf(dayAtWork).slice(0, 1), url));
     await body({ laptop, url, daemonPid: tether?.daemon.pid ?? null, warmUpSeconds }).catch(
       (error: unknown) => {
         throw new Error(`${way} failed:\n${tether?.home.said().slice(-5_000) ?? ""}`, { cause: error });
