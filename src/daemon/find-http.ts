@@ -8,7 +8,7 @@ import type { Endpoint, SshLink } from "../link/link.js";
 import type { Discovery } from "../sources/discovery.js";
 import { trustedAuthorities } from "../upstream/http/certificates.js";
 import { checkCacheInfo } from "../upstream/http/cache-info.js";
-import { createFileVersions } from "../upstream/http/file-versions.js";
+import { createFileVersions, type FileVersions } from "../upstream/http/file-versions.js";
 import { createHttpClient } from "../upstream/http/http-client.js";
 import { openHttpLink } from "../upstream/http/http-link.js";
 import { authorizationFor } from "../upstream/http/netrc.js";
@@ -34,7 +34,7 @@ export interface HttpFindDeps {
 const answerMs = 6_000;
 
 export function findByHttp(deps: HttpFindDeps): Find {
-  const versions = createFileVersions();
+  const versions = deps.configs.map(createFileVersions);
   return async (way, onTarget, signal) => {
     const config = deps.configs[way] as HttpCacheConfig;
     const base = baseOf(config);
@@ -50,7 +50,7 @@ export function findByHttp(deps: HttpFindDeps): Find {
         authorization,
         authorities,
         env,
-        versions,
+        versions: versions[way] as FileVersions,
         warn: deps.warnRefused,
         signal,
       });
@@ -104,7 +104,7 @@ interface ConnectOptions {
   readonly authorization: string | null;
   readonly authorities: SecureContext | null;
   readonly env: NodeJS.ProcessEnv;
-  readonly versions: ReturnType<typeof createFileVersions>;
+  readonly versions: FileVersions;
   readonly warn: (error: unknown) => void;
   readonly signal: AbortSignal;
 }

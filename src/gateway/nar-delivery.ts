@@ -26,7 +26,7 @@ export async function* deliverNar(
   client: AbortSignal,
 ): AsyncGenerator<Buffer, void, undefined> {
   const { limits, now, stats, reach, log } = cache;
-  const { info } = transfer;
+  let { info } = transfer;
   let session = reach.session;
   let brokeAt: number | null = null;
   let fruitless = 0;
@@ -49,7 +49,7 @@ export async function* deliverNar(
     const began = transfer.at;
     try {
       if (session === null) throw new TetherError("upstream-lost", "the cache is away");
-      if (began > 0) await confirm(cache, session, transfer);
+      if (began > 0) info = await confirm(cache, session, transfer);
       for await (const piece of transferNar({ session, info, from: began, limits, now, onArrival }, client)) {
         if (transfer.at === began) onFirstPiece();
         yield piece;
@@ -97,12 +97,16 @@ async function nextSession(
   return reach.arrival(until, client);
 }
 
-/** Rejects unless the cache still holds the same file: one half of another one would be no use to Nix. */
-async function confirm(cache: ServedCache, session: Session, { info, hashPart }: Transfer): Promise<void> {
+/** What the cache says of the path now. Rejects unless it is the same file: one half of another one would be no use to Nix. */
+async function confirm(
+  cache: ServedCache,
+  session: Session,
+  { info, hashPart }: Transfer,
+): Promise<OfferedPath> {
   const answer = await session.ask(hashPart, lookupPatience(cache.limits));
   switch (answer.kind) {
     case "found":
-      if (isSameFile(answer.info, info)) return;
+      if (isSameFile(answer.info, info)) return answer.info;
       throw new TetherError("nar-changed", `${info.path} is another one now`);
     case "absent":
       throw new TetherError("not-valid", `${info.path} is no longer there`);

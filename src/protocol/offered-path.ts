@@ -10,7 +10,7 @@ export interface NarFile {
   readonly hash: string | null;
   /** Length of the file in bytes. */
   readonly size: number;
-  /** Where the cache has it, in words that only its upstream understands. */
+  /** Where the cache has it, in words that only upstreams of this cache understand, on whatever way. */
   readonly location: string;
 }
 

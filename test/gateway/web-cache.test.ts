@@ -95,6 +95,31 @@ describe("a file that is cut", () => {
     expect(body.equals(compressed)).toBe(true);
   });
 
+  test("goes on by another way, from that way's server and where it has the file", async () => {
+    const other = await startWebCache();
+    try {
+      const there = "/elsewhere.nar.xz";
+      other.files.set(`/${path.hashPart}.narinfo`, formatNarinfo({ ...path.info, file }, there.slice(1)));
+      other.files.set(there, compressed);
+      gateway.setUpstream("pi", httpUpstream(web.base).upstream);
+      breakAfter(250_000);
+      const started = ask(gateway.port, near);
+      await expect.poll(() => gateway.stats("pi").narBytes).toBeGreaterThanOrEqual(250_000);
+      gateway.setUpstream("pi", null, { mayReturn: true });
+      web.behave = (request) => (request.socket.destroy(), true);
+      const asked = web.asked.length;
+      gateway.setUpstream("pi", httpUpstream(other.base).upstream);
+      const { cut, body } = await started;
+      expect(cut).toBe(false);
+      expect(body.equals(compressed)).toBe(true);
+      expect(other.asked).toEqual([`GET /${path.hashPart}.narinfo`, `GET ${there}`]);
+      expect(other.requests.at(-1)?.headers["if-range"]).toBeUndefined();
+      expect(web.asked).toHaveLength(asked);
+    } finally {
+      await other.close();
+    }
+  });
+
   test.each([
     ["has another narinfo", () => ({ ...file, hash: "2".repeat(64) }), '"one"'],
     ["has another version", () => file, '"two"'],

@@ -5,7 +5,7 @@ import type { IncomingHttpHeaders } from "node:http";
 /** More files than are ever under way. */
 const mostFiles = 1_000;
 
-/** By where a file is. Outlives the connections of a cache. */
+/** By where a file is. Those of one way to a cache, for another server has other names; outlives the way's connections. */
 export interface FileVersions {
   of(location: string): string | null;
   note(location: string, version: string | null): void;

@@ -8,10 +8,12 @@ import { statusError } from "./cache-info.js";
 import { fileStream } from "./file-stream.js";
 import { versionIn, type FileVersions } from "./file-versions.js";
 import { discard, type HttpAnswer, type HttpClient } from "./http-client.js";
-import { isAbsence } from "./narinfos.js";
+import { isAbsence, narLocation } from "./narinfos.js";
 
 export interface NarFilesDeps {
   readonly client: HttpClient;
+  /** What the locations of files are relative to; ends with a "/". */
+  readonly base: URL;
   readonly versions: FileVersions;
   /** Milliseconds: see `HttpLimits`. */
   readonly headersMs: number;
@@ -35,14 +37,13 @@ export function createNarFiles(deps: NarFilesDeps): NarFiles {
   const { client, versions } = deps;
   const streams = new Set<Readable>();
 
-  const ask = async (info: OfferedPath, from: number, signal: AbortSignal): Promise<HttpAnswer> => {
-    const { location } = fileOf(info);
+  const ask = async (info: OfferedPath, url: URL, from: number, signal: AbortSignal): Promise<HttpAnswer> => {
     const late = new AbortController();
     const stalled = new TetherError("stalled", `${info.path}: no answer from the server in time`);
     const timer = setTimeout(() => late.abort(stalled), deps.headersMs);
-    const version = versions.of(location);
+    const version = versions.of(url.href);
     try {
-      return await client.get(new URL(location), {
+      return await client.get(url, {
         signal: AbortSignal.any([signal, late.signal]),
         headers: {
           ...(from === 0 ? {} : { range: `bytes=${from}-` }),
@@ -59,8 +60,10 @@ export function createNarFiles(deps: NarFilesDeps): NarFiles {
     from: number,
     signal: AbortSignal,
   ): Promise<{ readonly answer: HttpAnswer; readonly begins: number }> => {
-    const answer = await ask(info, from, signal);
     const { location, size } = fileOf(info);
+    const url = narLocation(location, deps.base);
+    const answer = await ask(info, url, from, signal);
+    const [before, version] = [versions.of(url.href), versionIn(answer.headers)];
     try {
       if (answer.status === 206 && from > 0) {
         const range = rangeIn(answer);
@@ -70,16 +73,16 @@ export function createNarFiles(deps: NarFilesDeps): NarFiles {
           discard(answer.body);
           return await begin(info, 0, signal);
         }
+        // Begun elsewhere, what goes on here is of this version.
+        if (before === null) versions.note(url.href, version);
         return { answer, begins: from };
       }
       if (answer.status === 416) throw changed(info);
       if (isAbsence(answer.status)) throw new TetherError("not-valid", `${info.path}: its NAR is gone`);
-      if (answer.status !== 200) throw statusError(new URL(location), answer.status);
-      const version = versionIn(answer.headers);
-      const before = versions.of(location);
+      if (answer.status !== 200) throw statusError(url, answer.status);
       if (from > 0 && before !== null && version !== null && version !== before) throw changed(info);
       if (Number(answer.headers["content-length"] ?? size) !== size) throw changed(info);
-      versions.note(location, version);
+      versions.note(url.href, version);
       return { answer, begins: 0 };
     } catch (error) {
       discard(answer.body);

@@ -43,14 +43,19 @@ async function fileIn(
   base: URL,
   signal: AbortSignal,
 ): Promise<NarFile> {
-  const location = narLocation(url, base).href;
+  const location = narLocation(url, base);
   if (compression === "none" && fileSize !== null && fileSize !== info.narSize)
     throw bad("its FileSize is not its NarSize, although nothing is compressed");
   const told = compression === "none" ? info.narSize : fileSize;
-  return { compression, hash: fileHash, size: told ?? (await sizeOf(location, client, signal)), location };
+  const size = told ?? (await sizeOf(location, client, signal));
+  // As the narinfo has it: the next way to the cache may have another base.
+  return { compression, hash: fileHash, size, location: url };
 }
 
-/** Where a narinfo's URL leads: as in Nix an absolute one, or what stands behind the cache's own URL. */
+/**
+ * Where a narinfo's URL leads: as in Nix an absolute one, or what stands behind the cache's own URL.
+ * @throws ProtocolError
+ */
 export function narLocation(url: string, base: URL): URL {
   const absolute = /^[a-z][a-z0-9+.-]*:/i.test(url);
   const text = absolute ? url : `${base.href}${url}`;
@@ -64,8 +69,8 @@ export function narLocation(url: string, base: URL): URL {
 }
 
 /** Where the narinfo is silent. */
-async function sizeOf(location: string, client: HttpClient, signal: AbortSignal): Promise<number> {
-  const { status, headers, body } = await client.get(new URL(location), { signal, method: "HEAD" });
+async function sizeOf(location: URL, client: HttpClient, signal: AbortSignal): Promise<number> {
+  const { status, headers, body } = await client.get(location, { signal, method: "HEAD" });
   discard(body);
   const size = Number(headers["content-length"] ?? Number.NaN);
   if (status !== 200 || !Number.isSafeInteger(size)) throw bad("nobody tells how long its file is");

@@ -38,7 +38,7 @@ describe("a lookup", () => {
       compression: "none",
       hash: thing.info.narHash,
       size: thing.nar.length,
-      location: `${web.base.href}nar/${thing.hashPart}.nar`,
+      location: `nar/${thing.hashPart}.nar`,
     };
     expect(await upstream.queryByHashPart(thing.hashPart, never)).toEqual({ ...thing.info, file });
     expect(await upstream.queryByHashPart("z".repeat(32), never)).toBeNull();
@@ -272,6 +272,51 @@ describe("a NAR", () => {
     web.files.delete(`/nar/${big.hashPart}.nar`);
     await expect(upstream.openNar(info, never)).rejects.toMatchObject({ code: "not-valid" });
     expect(troubles).toEqual([]);
+  });
+
+  describe("on another way than its narinfo", () => {
+    let other: WebCache;
+    beforeEach(async () => {
+      other = await startWebCache();
+      other.add(big);
+    });
+    afterEach(() => other.close());
+
+    test("is asked for where this way leads", async () => {
+      const info = await infoOf(big);
+      const asked = web.asked.length;
+      const { upstream } = httpUpstream(other.base);
+      expect((await collect(await upstream.openNar(info, never))).equals(big.nar)).toBe(true);
+      expect(web.asked).toHaveLength(asked);
+      expect(other.asked).toEqual([`GET /nar/${big.hashPart}.nar`]);
+    });
+
+    test("goes on by what its own server calls it, once that is known", async () => {
+      const info = await infoOf(big);
+      const { upstream } = httpUpstream(other.base);
+      for (const from of [200_000, 300_000]) {
+        const { stream, begins } = await upstream.openNarFrom(info, from, never);
+        expect(begins).toBe(from);
+        expect((await collect(stream)).equals(big.nar.subarray(from))).toBe(true);
+      }
+      expect(other.requests.map(({ headers }) => headers["if-range"])).toEqual([
+        undefined,
+        expect.stringMatching(/^"/),
+      ]);
+      other.files.set(`/nar/${big.hashPart}.nar`, Buffer.alloc(400_000, "another"));
+      await expect(upstream.openNarFrom(info, 350_000, never)).rejects.toMatchObject({ code: "nar-changed" });
+    });
+
+    test("is asked for where its narinfo says, if it names a server", async () => {
+      web.files.set(
+        `/${big.hashPart}.narinfo`,
+        formatNarinfo(big.info, `${web.base.href}nar/${big.hashPart}.nar`),
+      );
+      const info = await infoOf(big);
+      const { upstream } = httpUpstream(other.base);
+      expect((await collect(await upstream.openNar(info, never))).equals(big.nar)).toBe(true);
+      expect(other.asked).toEqual([]);
+    });
   });
 
   test("that is cut fails, and one that comes to a halt is told of", async () => {
