@@ -1,6 +1,7 @@
 // Reads the NARs of a static cache, and compares what they hold with what the narinfos say.
 
 import { createHash } from "node:crypto";
+import { SftpError } from "../link/sftp-channel.js";
 import { messageOf } from "../util/errors.js";
 import { inParallel } from "../util/in-parallel.js";
 import type { CacheFolder } from "./cache-folder.js";
@@ -52,9 +53,17 @@ export async function checkContents(
       for (const path of ofFile) problems.push(...compare(path, file.name, read));
     } catch (error) {
       signal.throwIfAborted();
-      if (!isDiskFault(error)) throw error;
-      for (const { hashPart } of ofFile)
-        problems.push({ kind: "unreadable-nar", hashPart, file: file.name, text: messageOf(error) });
+      const isGone = (await folder.stat(file.name, signal)) === null;
+      if (!isGone && !isDiskFault(error)) throw error;
+      for (const { hashPart, file: narinfo } of ofFile) {
+        // Somebody collects meanwhile.
+        if (isGone && (await folder.stat(narinfo.name, signal)) === null) continue;
+        problems.push(
+          isGone
+            ? { kind: "missing-nar", hashPart, file: file.name, text: "its NAR is missing" }
+            : { kind: "unreadable-nar", hashPart, file: file.name, text: messageOf(error) },
+        );
+      }
     }
   });
   return { problems, closed };
@@ -62,7 +71,7 @@ export async function checkContents(
 
 interface Read {
   readonly file: Digest;
-  /** A sentence where there is no NAR in it; null where that can not be told here. */
+  /** A sentence where it can not be decompressed; null where that can not be told here. */
   readonly nar: Digest | string | null;
   readonly compression: string;
 }
@@ -96,10 +105,11 @@ async function digests(
   }
 }
 
-/** Anything else says nothing of the file itself. */
+/** Anything else says nothing of the file itself. SFTP has no word of its own for it. */
 function isDiskFault(error: unknown): boolean {
-  const { code, cause } = error as NodeJS.ErrnoException;
-  return code === "EIO" || (cause as NodeJS.ErrnoException | undefined)?.code === "EIO";
+  const { cause } = error as Error;
+  if (cause instanceof SftpError) return cause.status === "failure";
+  return (cause as NodeJS.ErrnoException | undefined)?.code === "EIO";
 }
 
 function compare({ hashPart, narinfo }: CachedPath, file: string, read: Read): Problem[] {
@@ -108,9 +118,10 @@ function compare({ hashPart, narinfo }: CachedPath, file: string, read: Read): P
   if (fileHash !== null && fileHash !== read.file.sha256)
     return [{ kind: "wrong-file-hash", hashPart, file, text: "its content has another hash than is told" }];
   if (read.nar === null) return [];
-  const wrong = (text: string): Problem[] => [{ kind: "wrong-nar", hashPart, file, text }];
-  if (typeof read.nar === "string") return wrong(read.nar);
-  if (read.nar.sha256 !== info.narHash || read.nar.bytes !== info.narSize)
-    return wrong("the NAR in it has another hash or length than is told");
-  return [];
+  // A file that is what it was made as is not condemned by a program that fails, perhaps for want of memory.
+  if (typeof read.nar === "string")
+    return [{ kind: fileHash === null ? "wrong-nar" : "undecompressed-nar", hashPart, file, text: read.nar }];
+  if (read.nar.sha256 === info.narHash && read.nar.bytes === info.narSize) return [];
+  const text = "the NAR in it has another hash or length than is told";
+  return [{ kind: "wrong-nar", hashPart, file, text }];
 }

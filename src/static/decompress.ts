@@ -16,7 +16,10 @@ export interface Digest {
 export interface Decompressor {
   /** Settles when more may come; never rejects. */
   write(piece: Buffer): Promise<void>;
-  /** A sentence where it is not what it claims to be; null where this machine has no program for the compression. */
+  /**
+   * Of what grew beyond `maxBytes`, only of its beginning, and longer than that. A sentence where it can not be decompressed:
+   * it is not what it claims to be, or this machine is not up to it. Null where this machine has no program that does it.
+   */
   end(): Promise<Digest | string | null>;
   /** Ends it at once. */
   stop(): void;
@@ -25,7 +28,7 @@ export interface Decompressor {
 interface Pipes {
   readonly input: Writable;
   readonly output: Readable;
-  /** Why it is not what it claims to be, or `noProgram`, when all has ended; null where nothing speaks against it. */
+  /** Why it can not be decompressed, or `noProgram`, when all has ended; null where it was. */
   readonly verdict: Promise<string | null>;
   kill(): void;
 }
@@ -67,9 +70,8 @@ export function createDecompressor(
     end: async () => {
       if (!input.destroyed) input.end();
       const why = await verdict;
-      if (why === noProgram) return null;
-      if (bytes > maxBytes) return `it decompresses to more than the ${maxBytes} bytes that are told`;
-      return why ?? { sha256: hash.digest("hex"), bytes };
+      if (why === null || bytes > maxBytes) return { sha256: hash.digest("hex"), bytes };
+      return why === noProgram ? null : why;
     },
     stop: kill,
   };
@@ -80,7 +82,7 @@ function openPipes(compression: string, env: NodeJS.ProcessEnv): Pipes | null {
   if (compression === "gzip") return ofStream(createGunzip());
   if (compression === "br") return ofStream(createBrotliDecompress());
   const program = Object.hasOwn(programs, compression) ? programs[compression] : undefined;
-  return program === undefined ? null : ofProgram(program, compression, env);
+  return program === undefined ? null : ofProgram(program, env);
 }
 
 function ofStream(stream: PassThrough | ReturnType<typeof createGunzip>): Pipes {
@@ -92,17 +94,17 @@ function ofStream(stream: PassThrough | ReturnType<typeof createGunzip>): Pipes 
   return { input: stream, output: stream, verdict, kill: () => stream.destroy() };
 }
 
-function ofProgram(
-  [file, ...args]: readonly [string, ...string[]],
-  compression: string,
-  env: NodeJS.ProcessEnv,
-): Pipes {
+function ofProgram([file, ...args]: readonly [string, ...string[]], env: NodeJS.ProcessEnv): Pipes {
   const child = spawn(file, args, { env, stdio: ["pipe", "pipe", "ignore"] });
   child.stdin.on("error", () => undefined);
   child.stdout.on("error", () => undefined);
   const verdict = new Promise<string | null>((resolve) => {
     child.once("error", () => resolve(noProgram));
-    child.once("close", (code) => resolve(code === 0 ? null : `it is not whole, or no ${compression}`));
+    child.once("close", (code) => {
+      // Whoever ends it by a signal (for want of memory, say) speaks of this machine, not of the file.
+      if (code === null) resolve(noProgram);
+      else resolve(code === 0 ? null : `it can not be decompressed: ${file} ended with ${code}`);
+    });
   });
   return { input: child.stdin, output: child.stdout, verdict, kill: () => void child.kill("SIGKILL") };
 }

@@ -15,6 +15,7 @@ import {
   type FileHandle,
 } from "node:fs/promises";
 import path from "node:path";
+import { Readable } from "node:stream";
 import { TetherError, messageOf } from "../util/errors.js";
 import { inPieces } from "../util/in-pieces.js";
 import type { CacheFolder, Content, FolderEntry, PutOptions } from "./cache-folder.js";
@@ -80,7 +81,16 @@ export function createLocalFolder(folder: string): CacheFolder {
         return readFile(at(name), { signal });
       });
     },
-    openRead: (name, signal) => createReadStream(at(name), { signal }),
+    openRead: (name, signal) => {
+      const bytes = async function* (): AsyncGenerator<Buffer> {
+        try {
+          yield* createReadStream(at(name), { signal }) as AsyncIterable<Buffer>;
+        } catch (error) {
+          throw failure(`read ${at(name)}`, error);
+        }
+      };
+      return Readable.from(bytes(), { objectMode: false, signal });
+    },
     put: async (name, content, options) => {
       options.signal.throwIfAborted();
       const temporary = at(path.join(path.dirname(name), randomTemporaryName()));

@@ -14,7 +14,8 @@ export type ProblemKind =
   | "untrusted"
   | "wrong-file-hash"
   | "wrong-nar"
-  | "unreadable-nar";
+  | "unreadable-nar"
+  | "undecompressed-nar";
 
 export interface Problem {
   readonly kind: ProblemKind;
@@ -41,9 +42,12 @@ export function findUntrusted({ paths }: Inventory, publicKeys: readonly string[
   });
 }
 
-/** Nothing is lost with what is merely untrusted: others may trust it. */
+/** Others may trust what is merely untrusted, and read what a disk or a program fails to read now. */
+const doubtful = new Set<ProblemKind>(["untrusted", "unreadable-nar", "undecompressed-nar"]);
+
+/** Whether nobody is served by what is there. */
 export function isBroken({ kind }: Problem): boolean {
-  return kind !== "untrusted";
+  return !doubtful.has(kind);
 }
 
 function problemsOf(path: CachedPath, { paths, nars }: Inventory): Problem[] {

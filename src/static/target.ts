@@ -84,14 +84,25 @@ function placeOf(word: string, cwd: string): Place | null {
   if (password !== "") throw wrong("a password does not belong there; keys and the agent are used");
   if (hostname === "" || hostname.startsWith("-")) throw wrong("it names no host");
   if (search !== "" || hash !== "") throw wrong("? and # mean nothing here");
-  const folder = decodeURIComponent(pathname);
+  const folder = decoded(pathname);
+  const user = decoded(username);
+  if (folder === null || user === null) throw wrong("a % in it is written %25");
   if (folder === "" || folder === "/") throw wrong("it names no folder");
   const link = {
     host: hostname.replace(/^\[(.*)\]$/, "$1"),
-    ...(username === "" ? {} : { user: decodeURIComponent(username) }),
+    ...(user === "" ? {} : { user }),
     ...(port === "" ? {} : { port: Number(port) }),
   };
   return { kind: "sftp", folder: path.posix.normalize(folder), link };
+}
+
+/** Null where it is malformed. */
+function decoded(part: string): string | null {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return null;
+  }
 }
 
 function withoutPassword(word: string): string {

@@ -1,8 +1,11 @@
 import { execFileSync } from "node:child_process";
 import { createHash, randomBytes } from "node:crypto";
 import { brotliCompressSync, gzipSync } from "node:zlib";
+import { writeFile } from "node:fs/promises";
+import path from "node:path";
 import { expect, test } from "vitest";
 import { createDecompressor, type Digest } from "../../src/static/decompress.js";
+import { temporaryFolder } from "../support/temp-folder.js";
 
 const nar = Buffer.concat([randomBytes(300_000), Buffer.alloc(300_000)]);
 const digest: Digest = { sha256: createHash("sha256").update(nar).digest("hex"), bytes: nar.length };
@@ -31,13 +34,21 @@ async function read(
 test.each(Object.keys(compress))("%s", async (compression) => {
   const bytes = compress[compression]?.(nar) ?? nar;
   expect(await read(compression, bytes)).toEqual(digest);
-  expect(await read(compression, bytes, { most: 1000 })).toMatch(/more than the 1000 bytes/);
+  expect(await read(compression, bytes, { most: 1000 })).toMatchObject({
+    bytes: expect.toSatisfy((length: number) => length > 1000) as number,
+  });
   if (compression === "none") return;
-  expect(await read(compression, bytes.subarray(0, 100_000))).toMatch(/can not be decompressed|not whole/);
-  expect(await read(compression, randomBytes(500_000))).toMatch(/can not be decompressed|no xz|no zstd/);
+  expect(await read(compression, bytes.subarray(0, 100_000))).toMatch(/can not be decompressed/);
+  expect(await read(compression, randomBytes(500_000))).toMatch(/can not be decompressed/);
 });
 
 test("what nobody knows, and what there is no program for, is not told", async () => {
   expect(await read("lz77", nar)).toBeNull();
   expect(await read("xz", nar, { env: { PATH: "/nowhere" } })).toBeNull();
+});
+
+test("a program that is ended by somebody else says nothing of the file", async () => {
+  const folder = temporaryFolder();
+  await writeFile(path.join(folder, "xz"), "#!/bin/sh\nkill -KILL $$\n", { mode: 0o755 });
+  expect(await read("xz", nar, { env: { PATH: folder } })).toBeNull();
 });

@@ -53,6 +53,7 @@ test.each([
   ["sftp:///srv", /names no host/],
   ["sftp://-oProxyCommand=x/srv", /names no host|no URL/],
   ["sftp://nas/srv?x=1", /mean nothing/],
+  ["sftp://nas/100%", /% in it is written %25/],
   ["http://nas/cache", /no static cache named/],
 ])("%s is refused", (word, why) => {
   expect(() => resolve(word)).toThrow(why);

@@ -49,7 +49,7 @@ export function testFolder(open: (folder: string) => Promise<CacheFolder>): void
     expect(await folder.remove("nar/a.nar", signal)).toBe(false);
     expect(await folder.read("nar/a.nar", 1, signal)).toBeNull();
     expect(await folder.stat("nar/a.nar", signal)).toBeNull();
-    await expect(text(folder.openRead("nar/a.nar", signal))).rejects.toThrow();
+    await expect(text(folder.openRead("nar/a.nar", signal))).rejects.toMatchObject({ code: "cache-failed" });
   });
 
   test("a folder with more names than one answer holds is listed whole", async () => {

@@ -81,6 +81,11 @@ export async function serveCache(options: ServeOptions): Promise<CacheServer> {
   server.on("clientError", (_error, socket) => socket.destroy());
   boundEachAddress(server, limits.connectionsOfOne);
   await listen(server, options);
+  // A connection that can not be accepted, for want of open files say, is that one's trouble: others are served.
+  server.on("error", (error) => {
+    if (!trouble) onTrouble(messageOf(error));
+    trouble = true;
+  });
   return {
     port: (server.address() as AddressInfo).port,
     close: async (ms) => {

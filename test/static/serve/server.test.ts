@@ -3,7 +3,7 @@ import http from "node:http";
 import net from "node:net";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { expect, onTestFinished, test } from "vitest";
+import { expect, onTestFinished, test, vi } from "vitest";
 import { defaultServerLimits, serveCache, type ServerLimits } from "../../../src/static/serve/server.js";
 import { eventually } from "../../support/eventually.js";
 import { ask, exchange } from "../../support/http.js";
@@ -178,4 +178,17 @@ test("a port that is taken is said", async () => {
     code: "serve-listen",
     message: `can not listen on 127.0.0.1, port ${port}: another program has it`,
   });
+});
+
+test("a connection that can not be accepted ends nothing", async () => {
+  const made = vi.spyOn(http, "createServer");
+  onTestFinished(() => made.mockRestore());
+  const { port, troubles } = await served();
+  const server = made.mock.results[0]?.value as http.Server;
+  // As Node does where the system has no more open files.
+  server.emit("error", Object.assign(new Error("accept ENFILE"), { code: "ENFILE" }));
+  server.emit("error", Object.assign(new Error("accept ENFILE"), { code: "ENFILE" }));
+  expect(troubles).toEqual(["accept ENFILE"]);
+  expect(await ask(port, "/nar/x.nar")).toMatchObject({ status: 200 });
+  expect(troubles).toEqual(["accept ENFILE", null]);
 });
