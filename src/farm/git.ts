@@ -4,6 +4,7 @@ import { runGroup, type GroupResult } from "../util/run-group.js";
 import { TetherError } from "../util/errors.js";
 import { printable } from "../util/printable.js";
 import { withoutPasswords } from "./passwords.js";
+import { unattended } from "./unattended.js";
 
 export interface GitOptions {
   readonly env: NodeJS.ProcessEnv;
@@ -30,7 +31,7 @@ export function createGit({ env, cwd, signal, author }: GitOptions): Git {
   const quiet = ["-c", "commit.gpgSign=false", "-c", "core.hooksPath=/dev/null", "-c", "gc.autoDetach=false"];
   return async (...args) => {
     const result = await runGroup("git", [...person, ...quiet, ...args], {
-      env: environment(env),
+      env: unattended(env),
       cwd,
       signal,
       ms: deadlineMs,
@@ -51,18 +52,4 @@ export function gitWords({ stderr, code }: GroupResult): string {
   const lines = stderr.split("\n").filter((line) => line.trim() !== "" && !line.startsWith("hint:"));
   const said = lines.slice(-6).map((line) => withoutPasswords(printable(line)));
   return said.join("; ") || `it ended with ${code ?? "a signal"}`;
-}
-
-/** A variable such as GIT_DIR would lead git elsewhere; those that say how to connect stay. */
-function environment(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
-  const kept = Object.entries(env).filter(
-    ([name]) => !name.startsWith("GIT_") || /^GIT_(SSH|SSL|CONFIG_(GLOBAL|SYSTEM)|PROXY|TRACE)/.test(name),
-  );
-  return {
-    ...Object.fromEntries(kept),
-    LC_ALL: "C",
-    GIT_TERMINAL_PROMPT: "0",
-    GIT_ASKPASS: "true",
-    SSH_ASKPASS_REQUIRE: "never",
-  };
 }

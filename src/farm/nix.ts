@@ -3,6 +3,7 @@
 import { TetherError } from "../util/errors.js";
 import { printable } from "../util/printable.js";
 import { withoutPasswords } from "./passwords.js";
+import { unattended } from "./unattended.js";
 import { runGroup, type GroupResult } from "../util/run-group.js";
 
 export interface NixCall {
@@ -37,7 +38,7 @@ export function createNix(
     run: async (args, call) => {
       const { cwd, onLine, ms = deadlineMs } = call;
       const result = await runGroup("nix", [...features, ...args], {
-        env: { ...env, LC_ALL: "C", NIX_CONFIG: config },
+        env: { ...unattended(env), NIX_CONFIG: config },
         signal: call.signal ?? signal,
         ms,
         ...(cwd === undefined ? {} : { cwd }),

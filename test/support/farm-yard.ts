@@ -17,8 +17,8 @@ export interface FarmYard {
   readonly state: string;
   /** Runs a script in the yard's folder with the farm's environment; resolves to its stdout. */
   sh(script: string): Promise<string>;
-  /** `nix-tether ARGS` with the yard's configuration. */
-  tether(args: string): Promise<Run>;
+  /** `nix-tether ARGS` with the yard's configuration, and with "NAME=VALUE" in its environment. */
+  tether(args: string, variables?: string): Promise<Run>;
   /** `farm run home`, and its report. */
   run(): Promise<Run & { report: FarmReport }>;
   /** Writes `[farms.home]` anew. */
@@ -82,9 +82,9 @@ export async function makeFarmYard(nix: PrivateNix, program: string, name: strin
       `[farms.home]\nrepository = "${dir}/repo.git"\nattributes = ${JSON.stringify(attributes)}\n${more}\n`,
     );
   await configure("");
-  const tether = async (args: string): Promise<Run> => {
+  const tether: FarmYard["tether"] = async (args, variables = "") => {
     const code = await sh(
-      `set +e; ${process.execPath} ${program} ${args} >${dir}/out 2>${dir}/err </dev/null; echo $?`,
+      `set +e; ${variables} ${process.execPath} ${program} ${args} >${dir}/out 2>${dir}/err </dev/null; echo $?`,
     );
     const read = (file: string): Promise<string> => readFile(join(dir, file), "utf8");
     return { code: Number(code), stdout: await read("out"), stderr: await read("err") };
