@@ -135,7 +135,7 @@ function gitLines({ lock, git }: FarmReport): string[] {
   const reason = printable(git.reason);
   switch (git.state) {
     case "pushed":
-      return [`Git: ${commit}, pushed ${reason}`];
+      return [`Git: the new flake.lock is commit ${short(git.commit ?? made)}, pushed ${reason}`];
     case "not-pushed":
       return [`Git: ${commit}, not pushed: ${reason}`];
     case "failed":

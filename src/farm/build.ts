@@ -17,6 +17,8 @@ export interface BuildRequest {
 export interface BuildDeps {
   readonly nix: Nix;
   readonly roots: Roots;
+  /** The run's. */
+  readonly signal: AbortSignal;
   /** Milliseconds, of any clock that goes forward only. */
   readonly clock: () => number;
   /** Told what goes on whenever something does. */
@@ -26,7 +28,7 @@ export interface BuildDeps {
 /** Rejects only with `nix-missing` or the signal's reason: a build that fails is a result. */
 export async function buildAttribute(
   { flake, attribute, timeoutMs }: BuildRequest,
-  { nix, roots, clock, onDoing }: BuildDeps,
+  { nix, roots, signal, clock, onDoing }: BuildDeps,
 ): Promise<BuildReport> {
   const begun = clock();
   const events = createBuildEvents();
@@ -58,8 +60,11 @@ export async function buildAttribute(
     await roots.good(attribute);
     return report({ ok: true, paths, lastGood: null, failures: [] });
   } catch (error) {
-    if (!(error instanceof TetherError) || error.code !== "timeout") throw error;
-    return failed([failureOf(`it was not done in time: ${messageOf(error)}`)]);
+    signal.throwIfAborted();
+    const code = error instanceof TetherError ? error.code : null;
+    if (code === "nix-missing") throw error;
+    const late = code === "timeout" ? "it was not done in time: " : "";
+    return failed([failureOf(`${late}${messageOf(error)}`)]);
   }
 }
 

@@ -88,17 +88,39 @@ export function keepsFromGit(
 
 /**
  * Pushes the checkout's branch, never by force. Where others have pushed meanwhile the commit is put on top of theirs, once.
- * Rejects only with the signal's reason, or where git can not be run.
+ * Rejects only with `signal`'s reason, or where there is no git.
  */
-export async function pushGit(branch: string, git: Git): Promise<GitResult> {
-  const push = (): ReturnType<Git> => git("push", "--quiet", "origin", `HEAD:refs/heads/${branch}`);
-  const failed = (reason: string, rebased: boolean): GitResult => ({ state: "failed", reason, rebased });
-  const first = await push();
-  if (first.code === 0) return { state: "pushed", reason: `to ${branch}`, rebased: false };
-  if (!/\[rejected\]/.test(first.stderr)) return failed(gitWords(first), false);
+export async function pushGit(branch: string, git: Git, signal: AbortSignal): Promise<GitResult> {
+  try {
+    return await pushOrRebase(branch, git);
+  } catch (error) {
+    signal.throwIfAborted();
+    if (error instanceof TetherError && error.code === "git-missing") throw error;
+    return { state: "failed", reason: messageOf(error), rebased: false, commit: null };
+  }
+}
+
+async function pushOrRebase(branch: string, git: Git): Promise<GitResult> {
   const remote = `refs/remotes/origin/${branch}`;
+  const push = (): ReturnType<Git> => git("push", "--quiet", "origin", `HEAD:refs/heads/${branch}`);
+  const failed = (reason: string, rebased: boolean): GitResult => ({
+    state: "failed",
+    reason,
+    rebased,
+    commit: null,
+  });
+  const pushed = async (reason: string, rebased: boolean): Promise<GitResult> => {
+    const commit = (await git("rev-parse", "HEAD")).stdout.trim();
+    // The next run is to know that it was pushed, also where somebody takes it away again.
+    await git("update-ref", remote, commit);
+    return { state: "pushed", reason, rebased, commit };
+  };
+  const first = await push();
+  if (first.code === 0) return pushed(`to ${branch}`, false);
+  if (!/\[rejected\]/.test(first.stderr)) return failed(gitWords(first), false);
   const fetched = await git("fetch", "--quiet", "--no-tags", "origin", `+refs/heads/${branch}:${remote}`);
   if (fetched.code !== 0) return failed(gitWords(fetched), false);
+  // Until it is through, the branch stays at our commit: the next run finds that where this one is interrupted.
   const rebased = await git("rebase", "--quiet", remote);
   if (rebased.code !== 0) {
     await git("rebase", "--abort");
@@ -106,5 +128,5 @@ export async function pushGit(branch: string, git: Git): Promise<GitResult> {
   }
   const second = await push();
   if (second.code !== 0) return failed(gitWords(second), true);
-  return { state: "pushed", reason: `to ${branch}, on top of what came meanwhile`, rebased: true };
+  return pushed(`to ${branch}, on top of what came meanwhile`, true);
 }

@@ -41,6 +41,8 @@ export interface GitResult {
   readonly reason: string;
   /** The update was put on top of commits that came meanwhile, and was not built together with them. */
   readonly rebased: boolean;
+  /** What was pushed: after a rebase another one than the lock's. */
+  readonly commit: string | null;
 }
 
 /** In the order in which they count. */

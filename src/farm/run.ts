@@ -132,7 +132,7 @@ async function work(
     const build =
       timeoutMs <= 0
         ? await notBegun(attribute, roots)
-        : await buildAttribute({ flake, attribute, timeoutMs }, { nix, roots, clock, onDoing });
+        : await buildAttribute({ flake, attribute, timeoutMs }, { nix, roots, signal, clock, onDoing });
     draft.builds = [...draft.builds, build];
   }
   await roots.sweep(config.attributes);
@@ -173,10 +173,10 @@ async function publish(
   }
   if ((draft.lock?.commit ?? null) === null) return;
   const reason = keepsFromGit(rule, draft);
-  if (reason !== null) draft.git = { state: "not-pushed", reason, rebased: false };
+  if (reason !== null) draft.git = { state: "not-pushed", reason, rebased: false, commit: null };
   else {
     onStep(`pushing ${checkout.branch} to ${draft.repository}`);
-    draft.git = await pushGit(checkout.branch, git);
+    draft.git = await pushGit(checkout.branch, git, signal);
   }
 }
 

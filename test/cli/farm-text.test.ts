@@ -55,7 +55,7 @@ const report: FarmReport = {
   builds: [good],
   signed: null,
   pushes: [pushed],
-  git: { state: "pushed", reason: "to main", rebased: false },
+  git: { state: "pushed", reason: "to main", rebased: false, commit: null },
   error: null,
 };
 
@@ -80,7 +80,7 @@ test("what has failed is told with the log's end, what was kept, and why git was
     result: "builds-failed",
     builds: [good, bad],
     pushes: [{ ...pushed, state: "failed", error: "no route" }],
-    git: { state: "not-pushed", reason: "1 of 2 builds failed", rebased: false },
+    git: { state: "not-pushed", reason: "1 of 2 builds failed", rebased: false, commit: null },
     kept: { commit: "0123456789abcdef", ref: "refs/nix-tether/unpushed/x" },
   });
   expect(text).toContain(`\
@@ -119,8 +119,13 @@ tools  never     runs for 5 s (process 42)       -
 `);
 });
 
+test("a commit that was put on top of others is named as it was pushed", () => {
+  const git = { state: "pushed", reason: "to main", rebased: true, commit: "cafe0123456789ab" } as const;
+  expect(farmReportText({ ...report, git })).toContain("commit cafe01234567, pushed to main\n");
+});
+
 test("a run's result is that of its first step that went wrong", () => {
-  const failed = { state: "failed", reason: "", rebased: false } as const;
+  const failed = { state: "failed", reason: "", rebased: false, commit: null } as const;
   const error = { code: "farm-unsigned", message: "", remedy: null };
   expect(resultOf(report)).toBe("ok");
   expect(resultOf({ ...report, builds: [good, bad], git: failed })).toBe("builds-failed");

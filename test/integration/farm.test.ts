@@ -121,7 +121,8 @@ describe("git", () => {
     await here.duringBuild(`
       cd ${here.dir}/work; echo hello >README; git add README; git commit -qm readme; git push -q origin main`);
     const { code, report } = await here.run();
-    expect({ code, git: report.git }).toMatchObject({ code: 0, git: { state: "pushed", rebased: true } });
+    const git = { state: "pushed", rebased: true, commit: await head(here) };
+    expect({ code, git: report.git }).toMatchObject({ code: 0, git });
     expect(await here.sh("git -C repo.git log --format=%s main")).toBe("flake.lock: Update\nreadme\nbegin\n");
   });
 
@@ -166,6 +167,11 @@ describe("git", () => {
     else expect(run.report.git).toMatchObject(git);
     expect((await here.sh("git -C repo.git rev-list --count main")).trim()).toBe(String(commits));
   });
+});
+
+test("a repository that the caller's environment names is none of its business, nor of Nix's", async () => {
+  const here = await yard();
+  expect(await here.tether("farm run home --json", "GIT_DIR=/nowhere")).toMatchObject({ code: 0 });
 });
 
 describe("what was built", () => {
