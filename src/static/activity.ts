@@ -41,16 +41,22 @@ const yieldMs = 5_000;
 const endMs = 5_000;
 const maxMarkBytes = 4_096;
 
+/** What is left in the folder: a file of this name, with this content. */
+interface Mark {
+  readonly name: string;
+  readonly content: Buffer;
+}
+
 /** Rejects with `cache-busy` where a collection goes on for longer than the wait. The folder must be there. */
 export async function beginPush(folder: CacheFolder, options: ActivityOptions): Promise<Activity> {
   const deadline = Date.now() + options.waitMs;
   const name = `${pushMarkPrefix}${randomBytes(8).toString("hex")}`;
-  const content = markText("push", name);
+  const mark = { name, content: markText("push", name) };
   for (let waited = false; ;) {
-    await folder.put(name, content, { signal: options.signal });
+    await folder.put(name, mark.content, { signal: options.signal });
     const clock = await clockOf(folder, name, options);
     if (!(await isLive(folder, collectionLockName, clock, options.signal)))
-      return hold(folder, name, clock, options);
+      return hold(folder, mark, clock, options);
     // Two that wait for each other would do so until one gives up.
     await folder.remove(name, options.signal);
     const who = await ownerOf(folder, collectionLockName, options.signal);
@@ -68,6 +74,7 @@ export async function beginCollection(folder: CacheFolder, options: ActivityOpti
   const { signal, waitMs } = options;
   const deadline = Date.now() + waitMs;
   const token = randomBytes(8).toString("hex");
+  const lock = { name: collectionLockName, content: markText("gc", token) };
   let told = false;
   const wait = async (who: string, least: number): Promise<void> => {
     if (Date.now() >= Math.max(deadline, least)) throw busy(folder, who);
@@ -75,10 +82,10 @@ export async function beginCollection(folder: CacheFolder, options: ActivityOpti
     told ||= Date.now() >= least;
     await delay(lookMs, signal);
   };
-  while (!(await takeLock(folder, token, options)))
+  while (!(await takeLock(folder, lock, `${pushMarkPrefix}${token}.clock`, options)))
     await wait(await ownerOf(folder, collectionLockName, signal), 0);
   const clock = await clockOf(folder, collectionLockName, options);
-  const held = hold(folder, collectionLockName, clock, options);
+  const held = hold(folder, lock, clock, options);
   try {
     const least = Date.now() + yieldMs;
     const names = (await folder.list("", signal)).map((entry) => entry.name);
@@ -92,24 +99,29 @@ export async function beginCollection(folder: CacheFolder, options: ActivityOpti
   }
 }
 
-/** Whether the lock is ours now. One of somebody who died is taken away. */
-async function takeLock(folder: CacheFolder, token: string, options: ActivityOptions): Promise<boolean> {
+/** Whether the lock is ours now. One of somebody who died is taken away. `probe` is a name that nobody else uses. */
+async function takeLock(
+  folder: CacheFolder,
+  lock: Mark,
+  probe: string,
+  options: ActivityOptions,
+): Promise<boolean> {
   const { signal } = options;
-  if (await folder.create(collectionLockName, markText("gc", token), signal)) return true;
-  const probe = `${pushMarkPrefix}${token}.clock`;
-  await folder.put(probe, markText("clock", token), { signal });
+  if (await folder.create(lock.name, lock.content, signal)) return true;
+  // Empty: there is room for that on a full disk, which a collection is to help.
+  await folder.put(probe, Buffer.alloc(0), { signal });
   const clock = await clockOf(folder, probe, options);
   await folder.remove(probe, signal);
-  if (await isLive(folder, collectionLockName, clock, signal)) return false;
-  await folder.remove(collectionLockName, signal);
-  if (!(await folder.create(collectionLockName, markText("gc", token), signal))) return false;
+  if (await isLive(folder, lock.name, clock, signal)) return false;
+  await folder.remove(lock.name, signal);
+  if (!(await folder.create(lock.name, lock.content, signal))) return false;
   // Somebody who has found it dead as well may just have taken ours away.
   await delay(lookMs, signal);
-  return (await folder.read(collectionLockName, maxMarkBytes, signal))?.includes(token) === true;
+  return (await ownershipOf(folder, lock, signal)) !== "lost";
 }
 
 /** Keeps the mark young until its end. */
-function hold(folder: CacheFolder, name: string, clock: () => number, { signal }: ActivityOptions): Activity {
+function hold(folder: CacheFolder, mark: Mark, clock: () => number, { signal }: ActivityOptions): Activity {
   let beatAt = clock();
   let lost = false;
   /** What was late once is lost for good: meanwhile others may have taken it for dead. */
@@ -117,23 +129,39 @@ function hold(folder: CacheFolder, name: string, clock: () => number, { signal }
     lost ||= Math.abs(clock() - beatAt) >= staleMs / 2;
     return !lost;
   };
-  const beat = (): void => {
+  const check = (): void => {
+    if (!isHeld()) throw new Error(`${mark.name} may be somebody else's`);
+  };
+  const beat = async (): Promise<void> => {
     const at = clock();
     if (!isHeld()) return;
-    folder.touch(name, at, signal).then(
-      () => (beatAt = at),
-      () => undefined,
-    );
+    lost ||= (await ownershipOf(folder, mark, signal)) === "lost";
+    await folder.touch(mark.name, at, signal, check);
+    beatAt = at;
   };
-  const timer = setInterval(beat, beatMs);
+  const timer = setInterval(() => void beat().catch(() => undefined), beatMs);
   return {
     now: clock,
     isHeld,
     end: async () => {
       clearInterval(timer);
-      await folder.remove(name, AbortSignal.timeout(endMs)).catch(() => undefined);
+      const soon = AbortSignal.timeout(endMs);
+      const ownership = await ownershipOf(folder, mark, soon).catch(() => "lost");
+      if (ownership === "ours") await folder.remove(mark.name, soon).catch(() => undefined);
+      if (ownership === "unsure") await folder.remove(mark.name, soon, check).catch(() => undefined);
     },
   };
+}
+
+/** Whose a file of the mark's name is; `unsure` where a full disk has kept it from telling. */
+async function ownershipOf(
+  folder: CacheFolder,
+  { name, content }: Mark,
+  signal: AbortSignal,
+): Promise<"ours" | "unsure" | "lost"> {
+  const there = await folder.read(name, maxMarkBytes, signal);
+  if (there === null || !content.subarray(0, there.length).equals(there)) return "lost";
+  return there.length === content.length ? "ours" : "unsure";
 }
 
 /** The folder's clock, by the time of a file that was just written there. */
@@ -166,6 +194,7 @@ function markText(what: string, token: string): Buffer {
 /** For a person; what stands in the file may be anybody's. */
 async function ownerOf(folder: CacheFolder, name: string, signal: AbortSignal): Promise<string> {
   const text = (await folder.read(name, maxMarkBytes, signal))?.toString() ?? "";
+  if (text === "") return name === collectionLockName ? "a gc that has not said whose it is" : name;
   try {
     const mark = JSON.parse(text) as Record<string, unknown>;
     const told = (key: string): string => String(mark[key]);

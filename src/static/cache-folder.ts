@@ -15,8 +15,12 @@ export interface FolderEntry {
 /** What is put: bytes, or a file of this machine. */
 export type Content = Buffer | { readonly file: string };
 
+/** Called just before something is done, each time it is tried; throws where it must not be done any more. */
+export type Check = () => void;
+
 export interface PutOptions {
   readonly signal: AbortSignal;
+  readonly check?: Check | undefined;
   /** Told how many more bytes have arrived; less than none where they must be sent again. */
   readonly onBytes?: (bytes: number) => void;
   /**
@@ -44,12 +48,15 @@ export interface CacheFolder {
   openRead(name: string, signal: AbortSignal): Readable;
   /** Makes or replaces a file: it is whole under its name at every moment. What is cut leaves nothing that is read. */
   put(name: string, content: Content, options: PutOptions): Promise<void>;
-  /** Makes a small file, unless there is one; whether it did. Of several at once one does. */
+  /**
+   * Makes a small file, unless there is one; whether it did. Of several at once one does. On a full disk it stays empty, or
+   * holds only the beginning: it is there, and that is what it is for.
+   */
   create(name: string, content: Buffer, signal: AbortSignal): Promise<boolean>;
   /** Whether there was such a file. */
-  remove(name: string, signal: AbortSignal): Promise<boolean>;
+  remove(name: string, signal: AbortSignal, check?: Check): Promise<boolean>;
   /** Makes a file count as changed at that moment, in milliseconds since the epoch. */
-  touch(name: string, at: number, signal: AbortSignal): Promise<void>;
+  touch(name: string, at: number, signal: AbortSignal, check?: Check): Promise<void>;
   /** Makes the folder, and those that it lies in, where they are missing. */
   makeFolder(name: string, signal: AbortSignal): Promise<void>;
   close(): void;

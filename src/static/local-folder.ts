@@ -93,6 +93,7 @@ export function createLocalFolder(folder: string): CacheFolder {
     },
     put: async (name, content, options) => {
       options.signal.throwIfAborted();
+      options.check?.();
       const temporary = at(path.join(path.dirname(name), randomTemporaryName()));
       await must(`write ${at(name)}`, async () => {
         try {
@@ -109,7 +110,11 @@ export function createLocalFolder(folder: string): CacheFolder {
       signal.throwIfAborted();
       return must(`make ${at(name)}`, async () => {
         try {
-          await writeNew(at(name), (handle) => handle.writeFile(content));
+          await writeNew(at(name), (handle) =>
+            handle.writeFile(content).catch((error: unknown) => {
+              if (!full.has(codeOf(error) ?? "")) throw error;
+            }),
+          );
           return true;
         } catch (error) {
           if (codeOf(error) === "EEXIST") return false;
@@ -117,12 +122,14 @@ export function createLocalFolder(folder: string): CacheFolder {
         }
       });
     },
-    remove: async (name, signal) => {
+    remove: async (name, signal, check) => {
       signal.throwIfAborted();
+      check?.();
       return (await attempt(`remove ${at(name)}`, async () => (await unlink(at(name)), true))) ?? false;
     },
-    touch: async (name, moment, signal) => {
+    touch: async (name, moment, signal, check) => {
       signal.throwIfAborted();
+      check?.();
       const time = new Date(moment);
       await must(`set the time of ${at(name)}`, () => utimes(at(name), time, time));
     },
@@ -154,14 +161,19 @@ function writeFlushed(file: string, content: Content, { signal, onBytes }: PutOp
   });
 }
 
-/** Makes a file that others may read, as what serves the cache must, whatever the umask. */
+/** Makes a file that others may read, as what serves the cache must, whatever the umask. None is left where that fails. */
 async function writeNew(file: string, write: (handle: FileHandle) => Promise<void>): Promise<void> {
   const handle = await open(file, "wx", 0o644);
   try {
-    await handle.chmod(0o644);
-    await write(handle);
-  } finally {
-    await handle.close();
+    try {
+      await handle.chmod(0o644);
+      await write(handle);
+    } finally {
+      await handle.close();
+    }
+  } catch (error) {
+    await rm(file, { force: true }).catch(() => undefined);
+    throw error;
   }
 }
 

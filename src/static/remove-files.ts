@@ -47,11 +47,13 @@ export async function removeFiles(
   let done = 0;
   let files = 0;
   let bytes = 0;
+  const check = (): void => {
+    if (!alone.isHeld()) throw overtaken(folder);
+  };
   for (const batch of batches) {
     await inParallel(batch, removalsAtOnce, async ({ name, size }) => {
       signal.throwIfAborted();
-      if (!alone.isHeld()) throw overtaken(folder);
-      if (await folder.remove(name, signal)) {
+      if (await folder.remove(name, signal, check)) {
         files += 1;
         bytes += size;
       }

@@ -59,9 +59,8 @@ export function createSending(options: SendingOptions): Send {
     await rm(path.join(stage, nar), { force: true });
     await Promise.all(references.map(async (one) => arrived.get(one)));
     signal.throwIfAborted();
-    check();
     const more = signaturesOf(options.present.replaced.get(storePath), narinfo);
-    await narinfos(() => folder.put(name, Buffer.from(text + more), { signal }));
+    await narinfos(() => folder.put(name, Buffer.from(text + more), { signal, check }));
   };
   return (storePath, references) => {
     const arriving = sendPath(storePath, references);

@@ -5,8 +5,9 @@ import { Readable } from "node:stream";
 import { SftpError, type RemoteFacts, type SftpChannel } from "../link/sftp-channel.js";
 import type { SftpLink } from "../link/sftp-link.js";
 import { leaving } from "../util/abort.js";
+import { TetherError } from "../util/errors.js";
 import { createLimit } from "../util/limit.js";
-import type { CacheFolder, FolderEntry } from "./cache-folder.js";
+import type { CacheFolder, Check, FolderEntry } from "./cache-folder.js";
 import { sftpFailure } from "./sftp-failure.js";
 import { putBySftp } from "./sftp-put.js";
 
@@ -30,9 +31,11 @@ export function createSftpFolder(link: SftpLink, folder: string, label: string):
     what: string,
     signal: AbortSignal,
     work: (channel: SftpChannel) => Promise<T>,
+    check?: Check,
   ): Promise<T> =>
     limit(async () => {
       signal.throwIfAborted();
+      check?.();
       const channel = link.channel();
       try {
         return await leaving(work(channel), signal, leaveMs);
@@ -46,7 +49,8 @@ export function createSftpFolder(link: SftpLink, folder: string, label: string):
     what: string,
     signal: AbortSignal,
     work: (channel: SftpChannel) => Promise<T>,
-  ): Promise<T | null> => must(what, signal, (channel) => work(channel).catch(nullIfMissing));
+    check?: Check,
+  ): Promise<T | null> => must(what, signal, (channel) => work(channel).catch(nullIfMissing), check);
 
   const entryOf = (name: string, facts: RemoteFacts): FolderEntry => ({
     name: path.posix.basename(name),
@@ -97,14 +101,18 @@ export function createSftpFolder(link: SftpLink, folder: string, label: string):
       return Readable.from(bytes(), { objectMode: false, signal });
     },
     put: (name, content, options) =>
-      must(`write ${at(name)}`, options.signal, (channel) =>
-        putBySftp(channel, at(name), content, options, (error) =>
-          sftpFailure(error, {
-            what: `write ${at(name)}`,
-            label,
-            space: () => channel.space(path.posix.dirname(at(name))),
-          }),
-        ),
+      must(
+        `write ${at(name)}`,
+        options.signal,
+        (channel) =>
+          putBySftp(channel, at(name), content, options, (error) =>
+            sftpFailure(error, {
+              what: `write ${at(name)}`,
+              label,
+              space: () => channel.space(path.posix.dirname(at(name))),
+            }),
+          ),
+        options.check,
       ),
     create: (name, content, signal) =>
       must(`make ${at(name)}`, signal, async (channel) => {
@@ -117,19 +125,29 @@ export function createSftpFolder(link: SftpLink, folder: string, label: string):
           throw error;
         }
         try {
-          await Promise.all([channel.write(handle, content, 0), channel.setMode(handle, 0o644)]);
-        } finally {
-          await channel.close(handle);
+          try {
+            await Promise.all([channel.write(handle, content, 0), channel.setMode(handle, 0o644)]);
+          } finally {
+            await channel.close(handle);
+          }
+        } catch (error) {
+          const space = (): ReturnType<SftpChannel["space"]> => channel.space(folder);
+          const failure = await sftpFailure(error, { what: `make ${at(name)}`, label, space });
+          if (failure instanceof TetherError && failure.code === "cache-full") return true;
+          await channel.remove(at(name)).catch(() => undefined);
+          throw failure;
         }
         return true;
       }),
-    remove: async (name, signal) =>
-      (await attempt(`remove ${at(name)}`, signal, async (channel) => {
+    remove: async (name, signal, check) => {
+      const remove = async (channel: SftpChannel): Promise<true> => {
         await channel.remove(at(name));
         return true;
-      })) ?? false,
-    touch: (name, moment, signal) =>
-      must(`set the time of ${at(name)}`, signal, (channel) => channel.setTime(at(name), moment)),
+      };
+      return (await attempt(`remove ${at(name)}`, signal, remove, check)) ?? false;
+    },
+    touch: (name, moment, signal, check) =>
+      must(`set the time of ${at(name)}`, signal, (channel) => channel.setTime(at(name), moment), check),
     makeFolder: (name, signal) =>
       must(`make the folder ${at(name)}`, signal, (channel) => makeFolders(channel, at(name))),
     close: () => link.close(),

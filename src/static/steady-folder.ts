@@ -33,6 +33,9 @@ const passing = new Set([
 const firstPauseMs = 100;
 const longestPauseMs = 10_000;
 
+/** Whoever else is making a file has written it within this, in milliseconds. */
+const settleMs = 1_000;
+
 /** Rejects as `open` does where the first link does not come about. */
 export async function openSteadily(deps: SteadyDeps): Promise<CacheFolder> {
   const { open, patienceMs } = deps;
@@ -128,15 +131,30 @@ export async function openSteadily(deps: SteadyDeps): Promise<CacheFolder> {
           throw error;
         }
       }),
-    create: (name, content, signal) =>
-      steadily(async (folder) => {
+    create: (name, content, signal) => {
+      let attempts = 0;
+      return steadily(async (folder) => {
+        attempts += 1;
         if (await folder.create(name, content, signal)) return true;
+        const read = (): Promise<Buffer | null> =>
+          folder.read(name, content.length, signal).catch((error: unknown) => {
+            if (isPassing(error, cut)) throw error;
+            return null;
+          });
+        const isOurs = async (): Promise<boolean> => (await read())?.equals(content) === true;
         // It is ours all the same, where the answer was lost with the link before.
-        const there = await folder.read(name, content.length, signal).catch(() => null);
-        return there?.equals(content) === true;
-      }),
-    remove: (name, signal) => steadily((folder) => folder.remove(name, signal)),
-    touch: (name, at, signal) => steadily((folder) => folder.touch(name, at, signal)),
+        if (await isOurs()) return true;
+        if (attempts === 1) return false;
+        // An empty one is ours, where the cut came before its content; of several that think so the last one has it.
+        await delay(settleMs, signal);
+        if ((await read())?.length !== 0) return false;
+        await folder.put(name, content, { signal });
+        await delay(settleMs, signal);
+        return isOurs();
+      });
+    },
+    remove: (name, signal, check) => steadily((folder) => folder.remove(name, signal, check)),
+    touch: (name, at, signal, check) => steadily((folder) => folder.touch(name, at, signal, check)),
     makeFolder: (name, signal) => steadily((folder) => folder.makeFolder(name, signal)),
     close: () => {
       closing.abort(new TetherError("link-closed", "the folder was closed here"));

@@ -2,10 +2,13 @@
 
 import { execFile } from "node:child_process";
 import { createHash, randomBytes } from "node:crypto";
-import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, readFile, rm, stat, utimes, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { promisify } from "node:util";
 import { afterAll, afterEach, beforeAll, describe, expect, onTestFinished, test } from "vitest";
+import { beginCollection, staleMs } from "../../src/static/activity.js";
+import { collectionLockName } from "../../src/static/cache-names.js";
+import { createLocalFolder } from "../../src/static/local-folder.js";
 import { startCutProxy } from "../support/cut-proxy.js";
 import { testFolder } from "../support/folder-contract.js";
 import { makeSftpFixture, type SftpFixture } from "../support/sftp-fixture.js";
@@ -96,6 +99,32 @@ describe("in trouble", () => {
     await expect(folder.put("x", Buffer.from("x"), { signal })).rejects.toMatchObject({
       code: "cache-forbidden",
     });
+  });
+
+  test.each(["local", "sftp"])("a collection begins and ends on a full disk (%s)", async (kind) => {
+    const sshd = await fixture.sshd();
+    const disk = temporaryFolder();
+    await run("mount", ["-t", "tmpfs", "-o", "size=64k", "none", disk]);
+    try {
+      await run("dd", ["if=/dev/zero", `of=${path.join(disk, "large")}`]).catch(() => undefined);
+      const folder = kind === "local" ? createLocalFolder(disk) : await fixture.open(sshd, disk);
+      await expect(folder.put("x", Buffer.from("x"), { signal })).rejects.toMatchObject({
+        code: "cache-full",
+      });
+      const options = { signal, waitMs: 0, onWait: () => undefined };
+      const collection = await beginCollection(folder, options);
+      expect((await readdir(disk)).toSorted()).toEqual([collectionLockName, "large"]);
+      await expect(beginCollection(folder, options)).rejects.toMatchObject({ code: "cache-busy" });
+      await collection.end();
+      expect(await readdir(disk)).toEqual(["large"]);
+      await writeFile(path.join(disk, collectionLockName), "");
+      const old = new Date(Date.now() - staleMs - 60_000);
+      await utimes(path.join(disk, collectionLockName), old, old);
+      await (await beginCollection(folder, options)).end();
+      expect(await readdir(disk)).toEqual(["large"]);
+    } finally {
+      await run("umount", ["-l", disk]);
+    }
   });
 
   test("a cut ends every call at once; what was begun under a name that tells its content is gone on with", async () => {

@@ -1,7 +1,8 @@
-import { readdir, utimes, writeFile } from "node:fs/promises";
+import { readdir, readFile, rm, stat, utimes, writeFile } from "node:fs/promises";
 import path from "node:path";
-import { expect, test, vi } from "vitest";
+import { expect, onTestFinished, test, vi } from "vitest";
 import { beginCollection, beginPush, staleMs, type ActivityOptions } from "../../src/static/activity.js";
+import type { CacheFolder } from "../../src/static/cache-folder.js";
 import { collectionLockName, pushMarkPrefix } from "../../src/static/cache-names.js";
 import { createLocalFolder } from "../../src/static/local-folder.js";
 import { temporaryFolder } from "../support/temp-folder.js";
@@ -92,4 +93,79 @@ test("who has slept for long is held for dead, for good", async () => {
   slept = 0;
   expect(push.isHeld()).toBe(false);
   await push.end();
+});
+
+/** Marks are touched only by calling what this returns. */
+function beats(): () => void {
+  vi.useFakeTimers({ toFake: ["setInterval", "clearInterval"] });
+  onTestFinished(() => void vi.useRealTimers());
+  return () => void vi.advanceTimersByTime(30_000);
+}
+
+test("a lock that others have taken over meanwhile stays theirs", async () => {
+  const base = temporaryFolder();
+  const folder = createLocalFolder(base);
+  const lock = path.join(base, collectionLockName);
+  const beat = beats();
+  const first = await beginCollection(folder, options());
+  const old = new Date(Date.now() - staleMs - 1_000);
+  await utimes(lock, old, old);
+  const second = await beginCollection(folder, options());
+  const theirs = await readFile(lock, "utf8");
+  beat();
+  await expect.poll(() => first.isHeld()).toBe(false);
+  expect(second.isHeld()).toBe(true);
+  await first.end();
+  expect(await readFile(lock, "utf8")).toBe(theirs);
+  await expect(beginPush(folder, options())).rejects.toMatchObject({ code: "cache-busy" });
+  await second.end();
+  expect(await readdir(base)).toEqual([]);
+});
+
+test("a push whose mark was taken away holds nothing", async () => {
+  const base = temporaryFolder();
+  const beat = beats();
+  const push = await beginPush(createLocalFolder(base), options());
+  for (const name of await readdir(base)) await rm(path.join(base, name));
+  beat();
+  await expect.poll(() => push.isHeld()).toBe(false);
+  await push.end();
+});
+
+test("a beat that comes to its turn after a sleep leaves the time as it is", async () => {
+  const base = temporaryFolder();
+  const real = createLocalFolder(base);
+  const beat = beats();
+  let slept = 0;
+  let beaten: Promise<void> | null = null;
+  const folder: CacheFolder = {
+    ...real,
+    touch: (...args) => {
+      slept = staleMs;
+      return (beaten = real.touch(...args));
+    },
+  };
+  const collection = await beginCollection(folder, options({ now: () => Date.now() + slept }));
+  const recent = new Date(Date.now() - 60_000);
+  await utimes(path.join(base, collectionLockName), recent, recent);
+  beat();
+  await expect.poll(() => beaten !== null).toBe(true);
+  await expect(beaten).rejects.toThrow("somebody else's");
+  expect((await stat(path.join(base, collectionLockName))).mtimeMs).toBeCloseTo(recent.getTime(), 0);
+  await collection.end();
+});
+
+test("an empty lock is somebody's until it is old", async () => {
+  const base = temporaryFolder();
+  const folder = createLocalFolder(base);
+  const lock = path.join(base, collectionLockName);
+  await writeFile(lock, "");
+  await expect(beginPush(folder, options())).rejects.toMatchObject({
+    code: "cache-busy",
+    message: expect.stringContaining("a gc that has not said whose it is") as string,
+  });
+  const old = new Date(Date.now() - staleMs - 1_000);
+  await utimes(lock, old, old);
+  await (await beginCollection(folder, options())).end();
+  expect(await readdir(base)).toEqual([]);
 });

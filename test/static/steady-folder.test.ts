@@ -92,3 +92,50 @@ test("it is given up when nothing succeeds for long, and at once for what does n
     code: "absent",
   });
 });
+
+test("what was cut between its making and its writing is ours; what is empty of somebody else is not", async () => {
+  const real = createLocalFolder(temporaryFolder());
+  let cuts = 0;
+  const open = async (): Promise<CacheFolder> => ({
+    ...real,
+    create: async (name, content, ...rest) => {
+      if (cuts > 0) return real.create(name, content, ...rest);
+      cuts += 1;
+      await real.create(name, Buffer.alloc(0), ...rest);
+      throw cut();
+    },
+  });
+  const folder = await openSteadily({ open, signal, patienceMs: 10_000 });
+  expect(await folder.create("lock", Buffer.from("mine"), signal)).toBe(true);
+  expect((await real.read("lock", 100, signal))?.toString()).toBe("mine");
+  await real.create("theirs", Buffer.alloc(0), signal);
+  expect(await folder.create("theirs", Buffer.from("mine"), signal)).toBe(false);
+});
+
+test.each(["put", "touch", "remove"] as const)(
+  "whether %s may be done is asked again after a cut",
+  async (call) => {
+    const real = createLocalFolder(temporaryFolder());
+    await real.put("x", Buffer.from("theirs"), { signal });
+    const before = await real.stat("x", signal);
+    let may = true;
+    const slept = async (): Promise<never> => {
+      may = false;
+      throw cut();
+    };
+    const folders = [{ ...real, put: slept, touch: slept, remove: slept }, real];
+    const open = async (): Promise<CacheFolder> => folders.shift() ?? real;
+    const folder = await openSteadily({ open, signal, patienceMs: 10_000 });
+    const check = (): void => {
+      if (!may) throw new Error("no more");
+    };
+    const done = {
+      put: async () => folder.put("x", Buffer.from("ours"), { signal, check }),
+      touch: async () => folder.touch("x", 1_000_000, signal, check),
+      remove: async () => folder.remove("x", signal, check),
+    };
+    await expect(done[call]()).rejects.toThrow("no more");
+    expect(await real.stat("x", signal)).toEqual(before);
+    expect((await real.read("x", 100, signal))?.toString()).toBe("theirs");
+  },
+);
