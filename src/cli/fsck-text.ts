@@ -6,12 +6,15 @@ import { isBroken, type Problem } from "../static/problems.js";
 import { printable } from "../util/printable.js";
 import { bytes, counted } from "./words.js";
 
+/** Of each kind, on a person's screen. */
+const mostShown = 20;
+
 export function fsckText(checked: Checked, label: string): string[] {
   const { inventory, problems, unowned, closed, repair } = checked;
   const size = [...inventory.nars.values()].reduce((sum, file) => sum + file.size, 0);
   const found = problems.length === 0 ? "nothing is wrong" : counted(problems.length, "problem");
   return [
-    ...problems.map((problem) => problemText(checked, problem)),
+    ...[...new Set(problems.map(({ kind }) => kind))].flatMap((kind) => kindText(checked, kind)),
     ...[...closed].map(
       ([compression, count]) =>
         `${counted(count, "NAR")} compared by the file's hash only: there is nothing here that can read ${printable(compression)}`,
@@ -46,6 +49,13 @@ export function fsckJson(checked: Checked): object {
 /** Whether there is anything left that somebody should look at. */
 export function isLeft({ repair }: Checked, problem: Problem): boolean {
   return repair === null || !(isBroken(problem) || repair.gone.has(problem.hashPart));
+}
+
+function kindText(checked: Checked, kind: Problem["kind"]): string[] {
+  const all = checked.problems.filter((problem) => problem.kind === kind);
+  const lines = all.slice(0, mostShown).map((problem) => problemText(checked, problem));
+  const more = all.length - lines.length;
+  return more === 0 ? lines : [...lines, `… and ${more} more like these; --json has them all`];
 }
 
 function problemText(checked: Checked, { hashPart, file, text }: Problem): string {

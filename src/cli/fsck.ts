@@ -1,6 +1,7 @@
 // `nix-tether fsck`: finds what is wrong in a static cache, and removes that if told to.
 
 import { askNixSettings } from "../daemon/nix-settings.js";
+import { readSigningKey } from "../nix/signing-key.js";
 import { fsckCache } from "../static/fsck.js";
 import { TetherError, messageOf } from "../util/errors.js";
 import { aloneIn, untilInterrupted } from "./alone.js";
@@ -26,7 +27,7 @@ export async function fsck(context: CliContext, args: FsckArguments): Promise<nu
   const waitMs = waitOf(args.wait);
   const progress = createWorkProgress(context);
   return untilInterrupted(context, async (signal) => {
-    const publicKeys = await keysFor(context, args, signal);
+    const publicKeys = await keysFor(context, args, target.signingKey, signal);
     return withFolder(context, target, signal, async (folder) => {
       const enter = args.repair ? aloneIn(folder, context, waitMs) : null;
       const options = { env, full: args.full, publicKeys, enter, signal, now, onProgress: progress.show };
@@ -43,6 +44,7 @@ export async function fsck(context: CliContext, args: FsckArguments): Promise<nu
 async function keysFor(
   { env, stderr }: CliContext,
   { full, publicKeys }: FsckArguments,
+  signingKey: string | null,
   signal: AbortSignal,
 ): Promise<readonly string[] | null> {
   for (const key of publicKeys) {
@@ -53,10 +55,13 @@ async function keysFor(
   }
   if (publicKeys.length > 0) return publicKeys;
   if (!full) return null;
+  // Who pushes here need not fetch from here.
+  const own = signingKey === null ? [] : [(await readSigningKey(signingKey)).publicKey];
   try {
-    return (await askNixSettings(env, signal)).list("trusted-public-keys");
+    return [...own, ...(await askNixSettings(env, signal)).list("trusted-public-keys")];
   } catch (error) {
     signal.throwIfAborted();
+    if (own.length > 0) return own;
     stderr.write(`nix-tether: signatures are not looked at, for want of --public-key: ${messageOf(error)}\n`);
     return null;
   }

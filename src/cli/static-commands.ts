@@ -113,7 +113,7 @@ export function withStaticCommands(
             array: true,
             requiresArg: true,
             describe:
-              "A key that paths may be signed with; may be repeated. Those that Nix trusts when left out",
+              "A key that paths may be signed with; may be repeated. When left out: what Nix trusts, and the cache's own",
           })
           .option("wait", wait)
           .option("json", json)
