@@ -30,6 +30,8 @@ let home: DaemonHome;
 let sshd: Sshd;
 let nginx: Nginx;
 let proxy: CutProxy;
+/** Before the first of the ways of `roaming`. */
+let nearby: CutProxy;
 let dir: string;
 let laptop: NixStore;
 let publicKey: string;
@@ -37,7 +39,7 @@ let paths: { readonly xz: string; readonly zstd: string; readonly none: string }
 
 const hashPart = (path: string): string => path.slice("/nix/store/".length, "/nix/store/".length + 32);
 /** Those that can be used, and the one whose machine `inner` is reached through. */
-const all = ["inner", "locked", "moved", "nas", "secure"];
+const all = ["inner", "locked", "moved", "nas", "roaming", "secure"];
 
 async function untilListed(without: readonly string[] = [], ms?: number): Promise<void> {
   const names = [...all, "pi"].filter((name) => !without.includes(name));
@@ -86,7 +88,9 @@ beforeAll(async () => {
     stranger: `${root} ${stranger.lines}`,
     nothing: "return 404;",
   });
-  proxy = await startCutProxy({ address: "127.0.0.1", port: nginx.ports["slow"] ?? 0 }, () => Infinity);
+  const slow = { address: "127.0.0.1", port: nginx.ports["slow"] ?? 0 };
+  proxy = await startCutProxy(slow, () => Infinity);
+  nearby = await startCutProxy(slow, () => Infinity);
   home = await fixture.home({ env: { SSL_CERT_FILE: ours.file } });
   const at = (server: string, more: Readonly<Record<string, unknown>> = {}): Record<string, unknown> => {
     const scheme = server === "secure" || server === "stranger" ? "https" : "http";
@@ -96,6 +100,8 @@ beforeAll(async () => {
     [
       cacheTable("pi", fixture.cache(sshd, { "only-when-asked": false })),
       cacheTable("nas", { type: "http", url: `http://127.0.0.1:${proxy.port}` }),
+      cacheTable("roaming", { type: "http", url: `http://127.0.0.1:${nearby.port}` }),
+      `[[caches.roaming.ways]]\nurl = "http://127.0.0.1:${nginx.ports["moved"]}/a"\n`,
       cacheTable("locked", at("locked", { "netrc-file": join(dir, "netrc") })),
       cacheTable("moved", { ...at("moved"), url: `http://127.0.0.1:${nginx.ports["moved"]}/a/` }),
       cacheTable("secure", at("secure")),
@@ -113,6 +119,7 @@ beforeAll(async () => {
 afterAll(async () => {
   await fixture.dispose();
   await proxy.close();
+  await nearby.close();
   await nginx.dispose();
   await laptop.dispose();
   await rm(dir, { recursive: true, force: true });
@@ -196,20 +203,25 @@ test("the doctor looks at web servers, and at them only", async () => {
   expect(of("nas")).toEqual(expect.arrayContaining(["signatures skipped", "state ok", "gateway ok"]));
 });
 
-test("a NAR that is cut goes on where it was, when the server is back", async () => {
-  onTestFailed(() => void process.stderr.write(home.said().slice(-4_000)));
-  const before = (await home.cache("nas")).narBytes;
-  const url = `${new URL(await urlOf("nas")).pathname}/${await narOf("nas", paths.none)}`;
-  const whole = ask(home.port, url);
+/** Asks for the large NAR; resolves when some of it has come. */
+async function begunNar(cache: string): Promise<{ readonly whole: ReturnType<typeof ask> }> {
+  const before = (await home.cache(cache)).narBytes;
+  const whole = get(cache, await narOf(cache, paths.none));
   const sent = async (): Promise<number> => {
     const reply = await askDaemon(
       join(home.runtimeDir, "control.sock"),
       { command: "status" },
       { timeoutMs: 5_000 },
     );
-    return reply.ok ? (reply.status.caches["nas"]?.narBytes ?? 0) : 0;
+    return reply.ok ? (reply.status.caches[cache]?.narBytes ?? 0) : 0;
   };
   await eventually("some of it has come", async () => (await sent()) > before, 10_000);
+  return { whole };
+}
+
+test("a NAR that is cut goes on where it was, when the server is back", async () => {
+  onTestFailed(() => void process.stderr.write(home.said().slice(-4_000)));
+  const { whole } = await begunNar("nas");
   proxy.cut({ refuse: true });
   await untilListed(["nas"]);
   proxy.allow();
@@ -217,6 +229,21 @@ test("a NAR that is cut goes on where it was, when the server is back", async ()
   expect([status, cut]).toEqual([200, false]);
   expect(body.length).toBe((await fixture.far.store.dump(paths.none)).size);
   expect(await home.cache("nas")).toMatchObject({ resumed: 1, abandoned: 0, losses: 1 });
+});
+
+test("a NAR that is cut goes on where it was, by the next way to the cache", async () => {
+  onTestFailed(() => void process.stderr.write(home.said().slice(-4_000)));
+  const { whole } = await begunNar("roaming");
+  nearby.cut({ refuse: true });
+  const { status, cut, body } = await whole;
+  expect([status, cut]).toEqual([200, false]);
+  expect(body.length).toBe((await fixture.far.store.dump(paths.none)).size);
+  expect(await home.cache("roaming")).toMatchObject({
+    port: nginx.ports["moved"],
+    resumed: 1,
+    abandoned: 0,
+    losses: 1,
+  });
 });
 
 test("what stands on another cache's link goes with it, and comes back with it", async () => {
