@@ -168,7 +168,6 @@ in
           LockPersonality = true;
           RestrictRealtime = true;
           RestrictNamespaces = true;
-          RestrictSUIDSGID = true;
           RestrictAddressFamilies = "AF_UNIX AF_INET AF_INET6 AF_NETLINK";
           SystemCallArchitectures = "native";
           SystemCallFilter = "@system-service @pkey";

@@ -94,18 +94,22 @@ test("a farm runs as a service with real git and Nix, and its timer says when it
   const output = await session.run(`
     cd ~; export NIX_STORE_DIR=~/nix/store NIX_STATE_DIR=~/nix/var NIX_LOG_DIR=~/nix/log NIX_CONF_DIR=~/nix/conf NIX_REMOTE=local
     mkdir -p nix/conf; printf 'sandbox = false\\nsubstituters =\\n' >nix/conf/nix.conf
-    git init -q repo; cd repo; git config user.name Ada; git config user.email ada@example.org
-    cat >flake.nix <<'NIX'
-      { outputs = _: { packages.x86_64-linux.hello = builtins.derivation {
+    git init -q --shared=group --bare repo
+    git init -q input; cd input; git config --global user.name Ada; git config --global user.email ada@example.org
+    echo '{ outputs = _: { }; }' >flake.nix; git add .; git commit -qm begin
+    git clone -q ~/repo ~/work 2>/dev/null; cd ~/work
+    sed "s|@HOME@|$HOME|" >flake.nix <<'NIX'
+      { inputs.more.url = "git+file://@HOME@/input"; outputs = _: { packages.x86_64-linux.hello = builtins.derivation {
         name = "hello"; system = "x86_64-linux"; builder = "/bin/sh"; args = [ "-c" "echo hello >$out" ];
       }; }; }
 NIX
-    git add .; git commit -qm begin
+    git add .; git commit -qm begin; git push -q origin HEAD
     printf '[farms.home]\\nrepository = "%s"\\nattributes = ["packages.x86_64-linux.hello"]\\n' ~/repo >~/.config/nix-tether/config.toml
     systemctl --user import-environment NIX_STORE_DIR NIX_STATE_DIR NIX_LOG_DIR NIX_CONF_DIR NIX_REMOTE
     systemctl --user start nix-tether-farm@home.service
     ${show("-farm@home.service", "Result", "ExecMainStatus")}
     cat ~/.local/state/nix-tether/farms/home/good/packages.x86_64-linux.hello
+    git -C ~/repo log --format=%s -1
     systemctl --user start nix-tether-farm@home.timer
     ~/.local/bin/nix-tether farm list
     systemctl --user start nix-tether-farm@other.service 2>/dev/null || echo "not started"
@@ -115,6 +119,8 @@ NIX
     "Result=success",
     "ExecMainStatus=0",
     "hello",
+    // A push into a repository that a group shares.
+    "flake.lock: Update",
     expect.stringMatching(/^FARM +LAST RUN +RESULT/),
     expect.stringMatching(/^home .*all is well, 1 of 1 build good +[A-Z][a-z]{2} 20/),
     "not started",
