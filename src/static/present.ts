@@ -2,6 +2,7 @@
 
 import type { LocalInfos } from "../nix/path-infos.js";
 import { maxNarinfoBytes, parseNarinfo, type Narinfo } from "../protocol/narinfo-file.js";
+import { signers } from "../protocol/signature.js";
 import { parseStorePath } from "../protocol/store-path.js";
 import { inParallel } from "../util/in-parallel.js";
 import type { CacheFolder } from "./cache-folder.js";
@@ -19,8 +20,8 @@ export interface Present {
 }
 
 export interface PresentOptions {
-  /** What is not signed by that key counts as missing; null where any signatures will do. */
-  readonly keyName: string | null;
+  /** What is not signed by that key (`name:base64`) counts as missing; null where any signatures will do. */
+  readonly publicKey: string | null;
   /** By the folder's clock, in milliseconds since the epoch. */
   readonly now: number;
   readonly signal: AbortSignal;
@@ -36,7 +37,7 @@ const readsAtOnce = 64;
 export async function findPresent(
   folder: CacheFolder,
   infos: LocalInfos,
-  { keyName, now, signal }: PresentOptions,
+  { publicKey, now, signal }: PresentOptions,
 ): Promise<Present> {
   // First the narinfos: a NAR is there before its narinfo is.
   const narinfos = new Map((await folder.list("", signal)).map((entry) => [entry.name, entry]));
@@ -54,7 +55,7 @@ export async function findPresent(
     const nar = narNameOf(narinfo.url) ?? "";
     const narEntry = nars.get(nar);
     const isWhole = narEntry !== undefined && narEntry.size === (narinfo.fileSize ?? narEntry.size);
-    if (!isWhole || !isSigned(narinfo, keyName)) return void replaced.set(path, narinfo);
+    if (!isWhole || !isSigned(narinfo, publicKey)) return void replaced.set(path, narinfo);
     paths.add(path);
     for (const file of [{ ...narEntry, name: nar }, entry])
       if (Math.abs(now - file.modifiedAt) > youngMs) old.push(file.name);
@@ -63,8 +64,9 @@ export async function findPresent(
   return { paths, nars: new Map([...nars].map(([name, { size }]) => [name, size])), old, replaced };
 }
 
-function isSigned({ info }: Narinfo, keyName: string | null): boolean {
-  return keyName === null || info.signatures.some((one) => one.startsWith(`${keyName}:`));
+/** Really: a key that was made anew has its old name. */
+function isSigned({ info }: Narinfo, publicKey: string | null): boolean {
+  return publicKey === null || signers(info, [publicKey]).length > 0;
 }
 
 /** Null where the narinfo is not one of `path` that can be used. */

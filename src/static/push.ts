@@ -145,8 +145,8 @@ interface Filling {
 async function fill(filling: Filling): Promise<void> {
   const { folder, target, infos, key, activity, meter, signal, env } = filling;
   meter.looks();
-  const keyName = key?.name ?? null;
-  const present = await findPresent(folder, infos, { keyName, now: activity.now(), signal });
+  const publicKey = key?.publicKey ?? null;
+  const present = await findPresent(folder, infos, { publicKey, now: activity.now(), signal });
   // Whoever collects goes by the time: what is pushed anew is as good as new.
   await inParallel(present.old, touchesAtOnce, (name) => folder.touch(name, activity.now(), signal));
   const missing = new Map([...infos].filter(([path]) => !present.paths.has(path)));

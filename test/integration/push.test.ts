@@ -139,6 +139,10 @@ test("what lacks its NAR, or the key's signature, is sent again; what is not sig
   expect(await push({ ...target, signingKey: otherKey }, [top])).toMatchObject({ paths: 10, bytes: 0 });
   expect(await fetchAll("2.8", folder, [top])).toEqual(closure.toSorted());
   expect(await push({ ...target, signingKey: keyFile }, [top])).toMatchObject({ paths: 0 });
+  // By one that was made anew under the same name.
+  await writeFile(otherKey, await nix("2.8", "key", "generate-secret", "--key-name", "nas-1"));
+  expect(await push({ ...target, signingKey: otherKey }, [top])).toMatchObject({ paths: 10, bytes: 0 });
+  expect(await push({ ...target, signingKey: otherKey }, [top])).toMatchObject({ paths: 0 });
 });
 
 test("bad input changes nothing", async () => {
