@@ -36,6 +36,10 @@ async function main(argv: readonly string[]): Promise<number> {
 
 // A reader that has seen enough (`status | head -1`) is no failure.
 for (const stream of [process.stdout, process.stderr]) {
-  stream.on("error", (error: NodeJS.ErrnoException) => process.exit(error.code === "EPIPE" ? 0 : 1));
+  stream.on("error", (error: NodeJS.ErrnoException) => {
+    // The terminal was closed: what is under way ends in order, as it does when the kernel is the first to say so.
+    if (error.code === "EIO" && stream.isTTY) process.kill(process.pid, "SIGHUP");
+    else process.exit(error.code === "EPIPE" ? 0 : 1);
+  });
 }
 process.exit(await main(process.argv.slice(2)));

@@ -31,7 +31,7 @@ export class Interruption extends Error {
   /** As shells have it: 128 and the signal's number. */
   readonly exitCode: number;
 
-  constructor(name: "SIGINT" | "SIGTERM") {
+  constructor(name: "SIGINT" | "SIGTERM" | "SIGHUP") {
     super(`interrupted by ${name}`);
     this.name = "AbortError";
     this.exitCode = 128 + constants.signals[name];
@@ -52,6 +52,8 @@ export function processContext(): CliContext {
       setMaxListeners(0, controller.signal);
       for (const name of ["SIGINT", "SIGTERM"] as const)
         process.once(name, () => controller.abort(new Interruption(name)));
+      // Whoever closes a terminal is not impatient: it may be told several times.
+      process.on("SIGHUP", () => controller.abort(new Interruption("SIGHUP")));
       return controller.signal;
     },
   };

@@ -1,6 +1,6 @@
 // Has Nix compress and sign the paths of a push into a folder of this machine, a batch at a time.
 
-import { mkdtemp, readdir, rm } from "node:fs/promises";
+import { lstat, mkdtemp, readdir, rm } from "node:fs/promises";
 import path from "node:path";
 import { stripVTControlCharacters } from "node:util";
 import { nixCopy } from "../nix/nix-copy.js";
@@ -29,6 +29,12 @@ export interface AddOptions {
   readonly onStaged: (path: string) => void;
 }
 
+/** The process that made it follows, by its number. */
+const prefix = "nix-tether-push-";
+
+/** What is younger may be of a process that is not seen from here, as in a container. In milliseconds. */
+const staleMs = 24 * 60 * 60_000;
+
 /** How often it is looked what is ready, in milliseconds. */
 const lookMs = 50;
 
@@ -40,7 +46,8 @@ export async function openStaging(
 ): Promise<Staging> {
   // /tmp is in memory on many systems.
   const base = env["TMPDIR"] || "/var/tmp";
-  const own = await mkdtemp(path.join(base, "nix-tether-push-")).catch((error: unknown) => {
+  await removeStale(base);
+  const own = await mkdtemp(path.join(base, `${prefix}${process.pid}-`)).catch((error: unknown) => {
     throw stageError(`no folder can be made in ${base}: ${messageOf(error)}`, error);
   });
   const folder = path.join(own, "cache");
@@ -74,6 +81,27 @@ export async function openStaging(
     },
     remove: () => rm(own, { recursive: true, force: true }),
   };
+}
+
+/** What pushes that were killed have left, as far as it is this user's; what can not be removed stays. */
+async function removeStale(base: string): Promise<void> {
+  for (const name of await readdir(base).catch(() => [])) {
+    if (!name.startsWith(prefix)) continue;
+    const folder = path.join(base, name);
+    const facts = await lstat(folder).catch(() => null);
+    const isOwn = facts?.isDirectory() === true && facts.uid === process.getuid?.();
+    const pid = Number(/^\d+(?=-)/.exec(name.slice(prefix.length))?.[0]);
+    if (!isOwn || Date.now() - facts.mtimeMs < staleMs || (pid > 0 && isRunning(pid))) continue;
+    await rm(folder, { recursive: true, force: true }).catch(() => undefined);
+  }
+}
+
+function isRunning(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code !== "ESRCH";
+  }
 }
 
 function narinfoNameOf(storePath: string): string {
