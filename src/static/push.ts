@@ -7,15 +7,15 @@ import type { LocalInfos } from "../nix/path-infos.js";
 import { readSigningKey, type SigningKey } from "../nix/signing-key.js";
 import { parseStorePath } from "../protocol/store-path.js";
 import { TetherError } from "../util/errors.js";
-import { inParallel } from "../util/in-parallel.js";
 import { beginPush, type Activity } from "./activity.js";
 import { checkCache, makeCache } from "./cache-info.js";
-import type { CacheFolder } from "./cache-folder.js";
+import type { CacheFolder, Check } from "./cache-folder.js";
 import { narFolder } from "./cache-names.js";
 import { openFolder, type OpenFolderDeps } from "./open-folder.js";
 import { findPresent, type Present } from "./present.js";
 import { inBatches, references, referencesFirst } from "./push-plan.js";
 import { createPushMeter, type PushMeter, type PushProgress } from "./push-meter.js";
+import { refreshFiles } from "./refresh.js";
 import { createSending } from "./sending.js";
 import { openStaging } from "./staging.js";
 import { openSteadily } from "./steady-folder.js";
@@ -62,13 +62,16 @@ const defaultPatienceMs = 5 * 60_000;
 /** How many bytes of NARs may be staged and not sent. */
 const stagedBytes = 512 * 1024 * 1024;
 
-const touchesAtOnce = 64;
-
 /** After sleeps that were so long that a collection may have come between. */
 const mostBeginnings = 20;
 
 /** A collection may have come between: what is there must be looked at again. */
-class HoldLost extends Error {}
+class HoldLost extends TetherError {
+  constructor({ label }: CacheFolder) {
+    const message = `${label} was out of sight for so long, again and again, that others may be at it by now`;
+    super("cache-busy", message, { remedy: "What is there is complete. Run the command again." });
+  }
+}
 
 /**
  * Rejects before anything is changed with `path-missing`, `not-uploadable`, `signing-key-unusable`, `not-a-cache`, as
@@ -147,31 +150,40 @@ async function fill(filling: Filling): Promise<void> {
   meter.looks();
   const publicKey = key?.publicKey ?? null;
   const present = await findPresent(folder, infos, { publicKey, now: activity.now(), signal });
-  // Whoever collects goes by the time: what is pushed anew is as good as new.
-  await inParallel(present.old, touchesAtOnce, (name) => folder.touch(name, activity.now(), signal));
+  const check = (): void => {
+    if (!activity.isHeld()) throw new HoldLost(folder);
+  };
+  // What is pushed anew is as good as new.
+  await refreshFiles(folder, present.old, { now: activity.now, check, signal }).catch((error: unknown) => {
+    check();
+    throw error;
+  });
   const missing = new Map([...infos].filter(([path]) => !present.paths.has(path)));
   meter.begins(missing);
-  if (missing.size === 0) return;
+  if (missing.size === 0) return check();
   await folder.makeFolder(narFolder, signal);
   const staging = await openStaging(target, missing, env);
   try {
-    await stageAndSend(filling, { missing, present, staging });
+    await stageAndSend(filling, { missing, present, staging, check });
   } finally {
     await staging.remove();
   }
+  check();
 }
 
 /** What fails ends everything else that is under way. */
 async function stageAndSend(
-  { folder, activity, meter, signal }: Filling,
+  { folder, meter, signal }: Filling,
   {
     missing,
     present,
     staging,
+    check,
   }: {
     readonly missing: LocalInfos;
     readonly present: Present;
     readonly staging: Awaited<ReturnType<typeof openStaging>>;
+    readonly check: Check;
   },
 ): Promise<void> {
   const stop = new AbortController();
@@ -182,9 +194,7 @@ async function stageAndSend(
     stage: staging.folder,
     present,
     signal: either,
-    check: () => {
-      if (!activity.isHeld()) throw new HoldLost();
-    },
+    check,
     onPart: meter.part,
   });
   /** Batches of which not everything has been sent. */

@@ -2,11 +2,13 @@
 
 import { execFile, execFileSync } from "node:child_process";
 import { randomBytes } from "node:crypto";
+import { rmSync } from "node:fs";
 import { mkdir, readdir, readFile, rm, stat, utimes, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { promisify } from "node:util";
-import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, afterEach, beforeAll, describe, expect, onTestFinished, test, vi } from "vitest";
 import { pushPaths, type PushDeps, type PushReport, type PushRequest } from "../../src/static/push.js";
+import { staleMs } from "../../src/static/activity.js";
 import type { StaticTarget } from "../../src/static/target.js";
 import { validityOf } from "../support/cache-validity.js";
 import { startCutProxy, type CutProxy } from "../support/cut-proxy.js";
@@ -178,6 +180,37 @@ test("a full disk ends it with a valid cache, and with no file that is half ther
   } finally {
     await run("umount", ["-l", disk]);
   }
+});
+
+test("after a sleep that a collection may have come in, a push looks again before it says that all is there", async () => {
+  sshd = await fixture.sshd();
+  const folder = temporaryFolder();
+  const target = fixture.target(sshd, folder);
+  const now = Date.now.bind(Date);
+  let slept = 0;
+  const clock = vi.spyOn(Date, "now").mockImplementation(() => now() + slept);
+  onTestFinished(() => clock.mockRestore());
+  const topInfo = path.join(folder, `${path.basename(top).slice(0, 32)}.narinfo`);
+  const afterAllArrived: PushRequest["onProgress"] = ({ paths }) => {
+    if (slept > 0 || paths.arrived < 10) return;
+    slept += staleMs;
+    rmSync(topInfo);
+  };
+  expect(await push(target, [top], { request: { onProgress: afterAllArrived } })).toMatchObject({
+    paths: 10,
+  });
+  expect(validityOf(folder)).toEqual({ paths: closure.toSorted(), problems: [] });
+  // Of what is there already nothing is touched by one that may have to wait for a collection first.
+  const old = new Date(now() - 5 * 86_400_000);
+  await utimes(topInfo, old, old);
+  let looks = 0;
+  const whileLooking: PushRequest["onProgress"] = ({ state }) => {
+    if (state === "looking" && (looks += 1) === 1) slept += staleMs;
+  };
+  const second = await push(target, [top], { request: { onProgress: whileLooking } });
+  expect(second).toMatchObject({ paths: 0, alreadyThere: 10 });
+  expect(looks).toBe(2);
+  expect((await readdir(folder)).filter((name) => name.startsWith("."))).toEqual([]);
 });
 
 describe("over a link that is cut", () => {
