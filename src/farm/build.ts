@@ -32,7 +32,6 @@ export async function buildAttribute(
 ): Promise<BuildReport> {
   const begun = clock();
   const events = createBuildEvents();
-  const link = await roots.begin(attribute);
   const report = (more: Pick<BuildReport, "ok" | "paths" | "lastGood" | "failures">): BuildReport => ({
     attribute,
     ms: Math.round(clock() - begun),
@@ -42,6 +41,7 @@ export async function buildAttribute(
   const failed = async (failures: BuildReport["failures"]): Promise<BuildReport> =>
     report({ ok: false, paths: [], lastGood: await roots.lastGood(attribute), failures });
   try {
+    const link = await roots.begin(attribute);
     const args = ["build", `.#${attribute}`, "--out-link", link, "--json", "--keep-going"];
     const { code, stdout, stderr } = await nix.run([...args, "--log-format", "internal-json"], {
       cwd: flake,

@@ -4,7 +4,11 @@ import type { BuildReport } from "../../src/farm/report.js";
 import { TetherError } from "../../src/util/errors.js";
 
 /** Of a Nix that does not come to an end of its own. */
-async function build(error: Error, signal = new AbortController().signal): Promise<BuildReport> {
+async function build(
+  error: Error,
+  signal = new AbortController().signal,
+  begin = async (): Promise<string> => "/link",
+): Promise<BuildReport> {
   return buildAttribute(
     { flake: "/", attribute: "a", timeoutMs: 1 },
     {
@@ -14,7 +18,7 @@ async function build(error: Error, signal = new AbortController().signal): Promi
         },
       },
       roots: {
-        begin: async () => "/link",
+        begin,
         good: async () => undefined,
         lastGood: async () => "/nix/store/last",
         sweep: async () => undefined,
@@ -37,4 +41,11 @@ test.each([
 test("without nix, or called off, no other could be built either", async () => {
   await expect(build(new TetherError("nix-missing", "no nix"))).rejects.toThrow("no nix");
   await expect(build(new Error("x"), AbortSignal.abort(new Error("stopped")))).rejects.toThrow("stopped");
+});
+
+test("a folder that can not be made for it fails this one alone", async () => {
+  const full = async (): Promise<string> => {
+    throw new Error("ENOSPC");
+  };
+  expect(await build(new Error("x"), undefined, full)).toMatchObject({ failures: [{ text: "ENOSPC" }] });
 });
