@@ -97,4 +97,18 @@ export function testFolder(open: (folder: string) => Promise<CacheFolder>): void
       "file y 5",
     ]);
   });
+
+  test("what must not be done any more is not done", async () => {
+    const folder = await open(temporaryFolder());
+    await folder.put("x", Buffer.from("before"), { signal });
+    const before = await folder.stat("x", signal);
+    const check = (): void => {
+      throw new Error("no more");
+    };
+    await expect(folder.put("x", Buffer.from("after"), { signal, check })).rejects.toThrow("no more");
+    await expect(folder.touch("x", 1_000_000, signal, check)).rejects.toThrow("no more");
+    await expect(folder.remove("x", signal, check)).rejects.toThrow("no more");
+    expect(await folder.stat("x", signal)).toEqual(before);
+    expect((await folder.list("", signal)).map(({ name }) => name)).toEqual(["x"]);
+  });
 }
