@@ -1,6 +1,7 @@
 // What a command may touch of the world: its environment, its streams, the time, an interruption.
 
 import { setMaxListeners } from "node:events";
+import { closeSync } from "node:fs";
 import { constants } from "node:os";
 import { createInterface } from "node:readline";
 
@@ -53,10 +54,19 @@ export function processContext(): CliContext {
       for (const name of ["SIGINT", "SIGTERM"] as const)
         process.once(name, () => controller.abort(new Interruption(name)));
       // Whoever closes a terminal is not impatient: it may be told several times.
-      process.on("SIGHUP", () => controller.abort(new Interruption("SIGHUP")));
+      process.on("SIGHUP", () => {
+        if (controller.signal.aborted) return;
+        controller.abort(new Interruption("SIGHUP"));
+        process.once("exit", leaveTerminal);
+      });
       return controller.signal;
     },
   };
+}
+
+/** Node resets the terminals that it has when it ends, and aborts where one is gone. */
+function leaveTerminal(): void {
+  for (const stream of [0, 1, 2]) closeSync(stream);
 }
 
 /** The terminal itself edits the line, so that an interruption ends the process as it always does. */
