@@ -165,9 +165,13 @@ export class SftpChannel {
     return this.#ask((done) => this.#sftp.fchmod(handle, mode, done as never));
   }
 
-  /** Where the server can. */
-  async flush(handle: Buffer): Promise<void> {
-    await this.#ask<unknown>((done) => this.#sftp.ext_openssh_fsync(handle, done)).catch(unlessUnsupported);
+  /** What was written is on the disk then; false where the server can not see to that. */
+  async flush(handle: Buffer): Promise<boolean> {
+    const flushed = this.#ask<unknown>((done) => this.#sftp.ext_openssh_fsync(handle, done));
+    return flushed.then(
+      () => true,
+      (error: unknown) => (unlessUnsupported(error), false),
+    );
   }
 
   /** `at` is in milliseconds since the epoch. */

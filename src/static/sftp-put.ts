@@ -12,11 +12,17 @@ const pieceBytes = 128 * 1024;
 /** Under way at once for one file: SSH's window is as large. */
 const depth = 16;
 
+/** After each so many bytes the server is to have them on its disk: when its power fails, a file keeps its length, with holes. */
+const flushBytes = 16 * 1024 * 1024;
+
+/** Smaller ones are sent again after a cut. */
+const resumableBytes = 8 * 1024 * 1024;
+
 /**
- * Of a file that was begun the last so many bytes are written again: more than can have been under way when it was cut, so
- * that a write which failed unheard is among them.
+ * Of a file that was begun the last so many bytes are written again: what may not have been flushed, and more than can have
+ * been under way when it was cut, so that a write which failed unheard is among them.
  */
-const doubtfulBytes = 2 * depth * pieceBytes;
+const doubtfulBytes = flushBytes + 2 * depth * pieceBytes;
 
 /** To be read from any place. */
 interface Source {
@@ -34,7 +40,7 @@ export async function putBySftp(
   explain: (error: unknown) => Promise<unknown>,
 ): Promise<void> {
   const source = await sourceOf(content);
-  const resumable = options.contentNamed === true && source.size > 2 * doubtfulBytes;
+  const resumable = options.contentNamed === true && source.size > resumableBytes;
   const name = resumable ? resumableTemporaryName(path.posix.basename(file)) : randomTemporaryName();
   const temporary = path.posix.join(path.posix.dirname(file), name);
   try {
@@ -66,15 +72,17 @@ async function write(
   let position = 0;
   if (resumable) {
     const { size } = await channel.factsOf(handle);
+    const canFlush = size > doubtfulBytes && (await channel.flush(handle));
     if (size > source.size) {
       await channel.close(handle);
       handle = await channel.open(temporary, "make");
-    } else position = Math.max(0, size - doubtfulBytes);
+    } else if (canFlush) position = size - doubtfulBytes;
     onBytes?.(position);
   }
+  let flushed = position;
   const underWay = new Set<Promise<void>>();
   let failure: { readonly error: unknown } | null = null;
-  const follow = (one: Promise<void>, then: () => void): void => {
+  const follow = (one: Promise<unknown>, then: () => void): void => {
     const settled = one.then(then, (error: unknown) => void (failure ??= { error }));
     underWay.add(settled);
     void settled.finally(() => underWay.delete(settled));
@@ -83,6 +91,10 @@ async function write(
     const piece = await source.read(position, Math.min(pieceBytes, source.size - position));
     follow(channel.write(handle, piece, position), () => onBytes?.(piece.length));
     position += piece.length;
+    if (resumable && position - flushed >= flushBytes) {
+      follow(channel.flush(handle), () => undefined);
+      flushed = position;
+    }
     if (underWay.size >= depth) await Promise.race(underWay);
   }
   // The server does one after the other, so these need not wait for the writes to be answered.

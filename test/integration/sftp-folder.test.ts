@@ -137,9 +137,9 @@ describe("in trouble", () => {
       );
       const base = temporaryFolder();
       const large = path.join(temporaryFolder(), "large");
-      const content = randomBytes(24_000_000);
+      const content = randomBytes(50_000_000);
       await writeFile(large, content);
-      proxy.slow(40_000_000);
+      proxy.slow(60_000_000);
       const first = await fixture.open(proxy, base);
       let sent = 0;
       const put = first.put(
@@ -148,19 +148,19 @@ describe("in trouble", () => {
         { signal, contentNamed: true, onBytes: (n) => (sent += n) },
       );
       put.catch(() => undefined);
-      await expect.poll(() => sent, { interval: 5 }).toBeGreaterThan(14_000_000);
+      await expect.poll(() => sent, { interval: 5, timeout: 20_000 }).toBeGreaterThan(36_000_000);
       proxy.cut();
       await expect(put).rejects.toMatchObject({ code: "cache-unreachable" });
       await expect(first.list("", signal)).rejects.toMatchObject({ code: "cache-unreachable" });
       expect(await readdir(base)).toEqual([".tmp-x.nar"]);
-      // Its last bytes may be anything.
+      // Its last bytes may be anything: those under way, and where the power has failed all that was not flushed.
       const { size } = await stat(path.join(base, ".tmp-x.nar"));
       await run("dd", [
         "if=/dev/zero",
         `of=${path.join(base, ".tmp-x.nar")}`,
         "bs=1",
         "count=100",
-        `seek=${size - 100}`,
+        `seek=${size - 20_000_000}`,
         "conv=notrunc",
       ]);
       const before = sent;
@@ -171,7 +171,7 @@ describe("in trouble", () => {
         { file: large },
         { signal, contentNamed: true, onBytes: (n) => again.push(n) },
       );
-      expect(again[0]).toBeGreaterThan(before - 5_000_000);
+      expect(again[0]).toBeGreaterThan(before - 25_000_000);
       expect(again.reduce((a, b) => a + b)).toBe(content.length);
       expect(await readdir(base)).toEqual(["x.nar"]);
       expect(digest(await readFile(path.join(base, "x.nar")))).toBe(digest(content));
