@@ -2,7 +2,7 @@
 
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { copyFileSync, mkdirSync } from "node:fs";
+import { copyFileSync, existsSync, mkdirSync, readFileSync } from "node:fs";
 import path from "node:path";
 import { stripVTControlCharacters } from "node:util";
 import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
@@ -176,4 +176,26 @@ test("enqueue --wait draws one line over itself, and what it waits for above it"
     `[${"#".repeat(15)}${" ".repeat(5)}] 1 of 2 paths, 150.0 of 200.0 MiB, 25.0 MiB/s, 2 s left`,
     "2 of 2 paths uploaded",
   ]);
+}, 60_000);
+
+test("a terminal that is closed is an interruption, after which nothing is aborted", async () => {
+  const root = temporaryFolder();
+  await daemonIn(root, transfer);
+  const watch = `${process.execPath} ${program.file} status --watch`;
+  // The shell outlives the terminal, to tell how the program ended.
+  const command = `trap '' HUP; ${watch}; echo $? >${root}/code; mv ${root}/code ${root}/ended`;
+  const child = spawn("script", ["-qec", command, "/dev/null"], {
+    env: { PATH: process.env["PATH"], HOME: root, XDG_RUNTIME_DIR: root, TERM: "xterm", SHELL: "/bin/sh" },
+    stdio: ["pipe", "pipe", "inherit"],
+  });
+  onTestFinished(() => void child.kill("SIGKILL"));
+  child.stdin.on("error", () => undefined);
+  let written = "";
+  child.stdout.setEncoding("utf8").on("data", (text: string) => (written += text));
+  await expect.poll(() => written, { timeout: 20_000 }).toContain("pi");
+  child.kill("SIGKILL");
+  const ended = (): string => readFileSync(path.join(root, "ended"), "utf8");
+  await expect
+    .poll(() => (existsSync(path.join(root, "ended")) ? ended() : ""), { timeout: 20_000 })
+    .toBe("0\n");
 }, 60_000);
