@@ -110,7 +110,9 @@ describe.each([
     expect(await readFile(path.join(folder, "nix-cache-info"), "utf8")).toContain("StoreDir: /nix/store\n");
     expect(await fetchAll(version, folder, [top])).toEqual(closure.toSorted());
     expect((await readdir(folder)).filter((name) => name.startsWith("."))).toEqual([]);
-    const stray = (await readdir("/var/tmp")).filter((name) => name.startsWith("nix-tether-push-"));
+    const stray = (await readdir("/var/tmp")).filter((name) =>
+      name.startsWith(`nix-tether-push-${process.pid}-`),
+    );
     expect(stray).toEqual([]);
 
     const old = new Date(Date.now() - 5 * 86_400_000);
