@@ -201,6 +201,11 @@ describe.each<NixVersion>(["2.34"])("with Nix %s", (nix) => {
       push.catch(() => undefined);
       let over = false;
       void push.finally(() => (over = true)).catch(() => undefined);
+      // Whom it can not reach at first it does not wait for.
+      await lab.waitFor("the push has begun", async () => {
+        const { stdout: marks } = await pi(`ls -A ${cacheFolder}`);
+        return marks.includes(".nix-tether-push-");
+      });
       let cutInTheMiddle = 0;
       for (let cut = 0; cut < cuts; cut += 1) {
         await delay(700);
