@@ -204,7 +204,7 @@ in
         import ./farm-units.nix {
           inherit lib program;
           inherit (cfg) farms;
-          inherit (farm) timer;
+          inherit farm;
           path = farmPath;
         }
       ))

@@ -5,14 +5,7 @@
 let
   inherit (lib) mkOption types;
 
-  # A null is left out of the file, and the program's own default holds.
-  optional =
-    type: description:
-    mkOption {
-      type = types.nullOr type;
-      default = null;
-      inherit description;
-    };
+  optional = import ./optional.nix lib;
   strings = types.listOf types.str;
 in
 {
@@ -59,6 +52,32 @@ in
 
   # What belongs into config.toml.
   settingsOf = farm: lib.filterAttrs (_: value: value != null) (removeAttrs farm [ "startAt" ]);
+
+  # Of the units that run one; systemd/nix-tether-farm@.service says what each line is for.
+  unit = {
+    StartLimitIntervalSec = "3h";
+    StartLimitBurst = 5;
+  };
+  service = {
+    Type = "oneshot";
+    Restart = "on-failure";
+    RestartPreventExitStatus = "2 5 6 7 127 130 143";
+    SuccessExitStatus = 143;
+    RestartSec = "10min";
+    KillMode = "mixed";
+    TimeoutStopSec = "30s";
+    Nice = 10;
+    UMask = "0022";
+    LimitCORE = 0;
+    NoNewPrivileges = true;
+    LockPersonality = true;
+    RestrictRealtime = true;
+    RestrictNamespaces = true;
+    RestrictAddressFamilies = "AF_UNIX AF_INET AF_INET6 AF_NETLINK";
+    SystemCallArchitectures = "native";
+    SystemCallFilter = "@system-service @pkey";
+    SystemCallErrorNumber = "EPERM";
+  };
 
   timer = startAt: {
     OnCalendar = startAt;

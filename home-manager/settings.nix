@@ -5,14 +5,7 @@
 let
   inherit (lib) mkOption types;
 
-  # A null is left out of the file, and the program's own default holds.
-  optional =
-    type: description:
-    mkOption {
-      type = types.nullOr type;
-      default = null;
-      inherit description;
-    };
+  optional = import ./optional.nix lib;
 
   # No Nix path: it would be copied into the store, where everybody can read it.
   file = types.str;

@@ -131,47 +131,17 @@ in
         ];
         environment.XDG_STATE_HOME = folder;
         restartIfChanged = false;
-        unitConfig = {
-          StartLimitIntervalSec = "3h";
-          StartLimitBurst = 5;
-        };
-        serviceConfig = {
-          Type = "oneshot";
+        unitConfig = farm.unit;
+        serviceConfig = import ./hardening.nix // farm.service // {
           ExecStart = "${lib.getExe cfg.package} farm run --config ${configFile} ${name}";
           User = cfg.user;
           StateDirectory = baseNameOf folder;
           StateDirectoryMode = "0700";
-          Restart = "on-failure";
-          RestartPreventExitStatus = "2 5 6 7 127 130 143";
-          SuccessExitStatus = 143;
-          RestartSec = "10min";
-          KillMode = "mixed";
-          TimeoutStopSec = "30s";
-          Nice = 10;
-          UMask = "0022";
-          LimitCORE = 0;
           CapabilityBoundingSet = "";
-          NoNewPrivileges = true;
-          ProtectSystem = "strict";
           # Folders of this machine that it pushes to; who owns them is up to you.
           ReadWritePaths = map (folder: "-${folder}") (unique (localCaches ++ filter (lib.hasPrefix "/") [ one.repository ]));
           ProtectHome = true;
-          PrivateTmp = true;
-          PrivateDevices = true;
-          ProtectClock = true;
-          ProtectControlGroups = true;
-          ProtectHostname = true;
-          ProtectKernelLogs = true;
-          ProtectKernelModules = true;
-          ProtectKernelTunables = true;
           ProtectProc = "invisible";
-          LockPersonality = true;
-          RestrictRealtime = true;
-          RestrictNamespaces = true;
-          RestrictAddressFamilies = "AF_UNIX AF_INET AF_INET6 AF_NETLINK";
-          SystemCallArchitectures = "native";
-          SystemCallFilter = "@system-service @pkey";
-          SystemCallErrorNumber = "EPERM";
         };
       }
     ) cfg.farms;

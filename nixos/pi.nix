@@ -22,23 +22,9 @@ let
   publicKey = "${folder}/public-key";
 
   # For what runs as root and has no business but in one folder.
-  hardening = {
-    NoNewPrivileges = true;
-    ProtectSystem = "strict";
+  hardening = import ./hardening.nix // {
     ProtectHome = true;
-    PrivateTmp = true;
-    PrivateDevices = true;
-    ProtectClock = true;
-    ProtectControlGroups = true;
-    ProtectHostname = true;
-    ProtectKernelLogs = true;
-    ProtectKernelModules = true;
-    ProtectKernelTunables = true;
-    LockPersonality = true;
-    RestrictNamespaces = true;
-    RestrictRealtime = true;
     RestrictSUIDSGID = true;
-    SystemCallArchitectures = "native";
   };
 
   allowed = config.nix.settings.allowed-users or [ "*" ];

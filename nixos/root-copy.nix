@@ -38,7 +38,7 @@ in
       pkgs.util-linux
     ];
     unitConfig.StartLimitIntervalSec = 0;
-    serviceConfig = {
+    serviceConfig = import ./hardening.nix // {
       Type = "oneshot";
       ExecStart = "${program} %i";
       TimeoutStartSec = "1min";
@@ -51,26 +51,12 @@ in
       MemoryMax = "64M";
       TasksMax = 32;
       CapabilityBoundingSet = "CAP_SETUID CAP_SETGID CAP_KILL";
-      NoNewPrivileges = true;
-      ProtectSystem = "strict";
       ProtectHome = "read-only";
-      PrivateTmp = true;
-      PrivateDevices = true;
       PrivateIPC = true;
       RestrictAddressFamilies = "AF_UNIX";
       IPAddressDeny = "any";
-      ProtectClock = true;
-      ProtectControlGroups = true;
-      ProtectHostname = true;
-      ProtectKernelLogs = true;
-      ProtectKernelModules = true;
-      ProtectKernelTunables = true;
-      LockPersonality = true;
       MemoryDenyWriteExecute = true;
-      RestrictNamespaces = true;
-      RestrictRealtime = true;
       RestrictSUIDSGID = true;
-      SystemCallArchitectures = "native";
       SystemCallFilter = "@system-service";
       SystemCallErrorNumber = "EPERM";
     };

@@ -108,25 +108,17 @@ in
       description = "Collection of what is old in the static Nix cache";
       # Until something is pushed, there is no cache.
       unitConfig.ConditionPathExists = "${cfg.path}/nix-cache-info";
-      serviceConfig = {
+      serviceConfig = import ./hardening.nix // {
         Type = "oneshot";
         User = cfg.user;
         ExecStart = "${cfg.package}/bin/nix-tether gc cache --config ${configFile}";
         Nice = 19;
         IOSchedulingClass = "idle";
-        LockPersonality = true;
-        NoNewPrivileges = true;
-        PrivateDevices = true;
         PrivateNetwork = true;
-        PrivateTmp = true;
         ProtectHome = "read-only";
-        ProtectSystem = "strict";
         ReadWritePaths = [ cfg.path ];
         RestrictAddressFamilies = "AF_UNIX AF_NETLINK";
-        RestrictNamespaces = true;
-        RestrictRealtime = true;
         RestrictSUIDSGID = true;
-        SystemCallArchitectures = "native";
         # @pkey: V8 asks for memory protection keys.
         SystemCallFilter = "@system-service @pkey";
         SystemCallErrorNumber = "EPERM";
