@@ -29,7 +29,13 @@ export interface GatewayLimits {
   readonly lookupReturnMs: number;
   /** A NAR that breaks so many times without a new byte in between is given up, although the cache is there. */
   readonly narTries: number;
-  /** A client that takes nothing for this time loses its connection and frees the upstream. */
+  /**
+   * A client that takes nothing for this time frees the upstream, and goes on as after a cut when it takes again. Until
+   * then each of the 16 NARs over SSH holds up to 8 MB: ssh2's window of 3 MB, in buffers of twice that, and what is
+   * read ahead.
+   */
+  readonly clientIdleMs: number;
+  /** A client that takes nothing for this time loses its connection. */
   readonly clientStallMs: number;
   /** A NAR that broke is answered 404 for this time, so that Nix's retries end and it goes elsewhere. */
   readonly tombstoneMs: number;
@@ -58,6 +64,7 @@ export const defaultLimits: GatewayLimits = {
   resumeMs: 20_000,
   lookupReturnMs: 4_000,
   narTries: 8,
+  clientIdleMs: 5_000,
   clientStallMs: 120_000,
   tombstoneMs: 30_000,
   absenceMs: 60_000,

@@ -23,7 +23,8 @@ export interface NarRequest {
 
 /**
  * The bytes from `from` to the end. Throws as `Upstream.openNar` does and as its stream fails, with the reason for which
- * the session ended, or with code `stalled`, `nar-length` or `client-gone`. Whatever happens the upstream is let go of.
+ * the session ended, or with code `stalled`, `nar-length`, `client-idle` or `client-gone`. Whatever happens the upstream is
+ * let go of.
  */
 export async function* transferNar(
   request: NarRequest,
@@ -39,24 +40,23 @@ export async function* transferNar(
   client.addEventListener("abort", onClientGone, { once: true });
   if (client.aborted) onClientGone();
   let stopWatch = watchStart(request, end);
-  let source: Readable | null = null;
+  let source: Source | null = null;
   try {
-    const tail = await abortable(
-      () => open(request, signal),
-      signal,
-      (late) => discard(late.stream),
-    );
-    source = watched(tail.stream, end, signal);
-    const pieces = source[Symbol.asyncIterator]() as AsyncIterator<Buffer, undefined>;
-    let at = tail.begins;
-    for (let next = await pieces.next(); next.done !== true; next = await pieces.next()) {
+    source = await openSource(request, end, signal);
+    let at = source.begins;
+    for (let bytes = await source.next(); bytes !== null; bytes = await source.next()) {
       stopWatch();
       session.progressed();
       request.onArrival();
-      const piece = next.value.subarray(Math.max(0, Math.min(next.value.length, from - at)));
-      at += next.value.length;
+      const piece = bytes.subarray(Math.max(0, Math.min(bytes.length, from - at)));
+      at += bytes.length;
       if (at > size) throw wrongLength(info, at);
-      if (piece.length > 0) yield piece;
+      if (piece.length > 0) {
+        // Others may wait for the connection, and what has arrived of this NAR takes memory.
+        stopWatch = watch(limits.clientIdleMs, () => end(idle(info, limits.clientIdleMs)));
+        yield piece;
+        stopWatch();
+      }
       stopWatch = watch(limits.narStallMs, () => end(stalled(info, "no byte", limits.narStallMs)));
     }
     if (at !== size) throw wrongLength(info, at);
@@ -64,9 +64,22 @@ export async function* transferNar(
     stopWatch();
     stopListening();
     client.removeEventListener("abort", onClientGone);
-    // A stream read to its end has given its connection back already.
-    if (source?.readableEnded === false) source.destroy();
+    source?.close();
   }
+}
+
+/** What is read from. A signal that comes too late for the stream closes it. */
+async function openSource(
+  request: NarRequest,
+  end: (reason: Error) => void,
+  signal: AbortSignal,
+): Promise<Source> {
+  const opened = await abortable(
+    () => open(request, signal),
+    signal,
+    (late) => discard(late.stream),
+  );
+  return new Source(opened, end, signal);
 }
 
 async function open({ session, info, from }: NarRequest, signal: AbortSignal): Promise<NarTail> {
@@ -75,13 +88,41 @@ async function open({ session, info, from }: NarRequest, signal: AbortSignal): P
   return { stream: await upstream.openNar(info, signal), begins: 0 };
 }
 
-/** Ends both with one another; known at once, also while the client keeps us from reading on. */
-function watched(source: Readable, end: (reason: Error) => void, signal: AbortSignal): Readable {
-  source.on("error", end);
-  const onAbort = (): void => void source.destroy(signal.reason as Error);
-  signal.addEventListener("abort", onAbort, { once: true });
-  if (signal.aborted) onAbort();
-  return source;
+/** The bytes of one try. It ends with the signal, and tells of its own failure at once, also while nobody reads. */
+class Source {
+  readonly begins: number;
+  readonly #signal: AbortSignal;
+  /** Null once it was closed: who stands still in the middle of a transfer then holds nothing of it. */
+  #stream: Readable | null;
+  #pieces: AsyncIterator<Buffer, undefined> | null;
+
+  constructor({ stream, begins }: NarTail, onError: (reason: Error) => void, signal: AbortSignal) {
+    this.begins = begins;
+    this.#stream = stream;
+    this.#signal = signal;
+    stream.on("error", onError);
+    this.#pieces = stream[Symbol.asyncIterator]() as AsyncIterator<Buffer, undefined>;
+    signal.addEventListener("abort", this.#onAbort, { once: true });
+    if (signal.aborted) this.#onAbort();
+  }
+
+  /** The next bytes, or null at the end. Rejects as the stream fails, or with the signal's reason. */
+  async next(): Promise<Buffer | null> {
+    if (this.#pieces === null) throw this.#signal.reason as Error;
+    return (await this.#pieces.next()).value ?? null;
+  }
+
+  /** A stream that was read to its end has given its connection back already. */
+  close(): void {
+    this.#signal.removeEventListener("abort", this.#onAbort);
+    if (this.#stream?.readableEnded === false) this.#stream.destroy();
+    this.#stream = this.#pieces = null;
+  }
+
+  readonly #onAbort = (): void => {
+    this.#stream?.destroy(this.#signal.reason as Error);
+    this.#stream = this.#pieces = null;
+  };
 }
 
 /** A NAR may wait its turn for a connection: that is no stall while the others advance. */
@@ -104,6 +145,10 @@ function watch(ms: number, onLate: () => void): () => void {
 
 function stalled(info: OfferedPath, what: string, ms: number): Error {
   return new TetherError("stalled", `${info.path}: ${what} from the machine for ${ms} ms`);
+}
+
+function idle(info: OfferedPath, ms: number): Error {
+  return new TetherError("client-idle", `${info.path}: the client took nothing for ${ms} ms`);
 }
 
 function wrongLength(info: OfferedPath, length: number): Error {

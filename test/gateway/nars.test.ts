@@ -255,6 +255,19 @@ describe("a client", () => {
     await expect.poll(() => signal?.aborted).toBe(true);
   });
 
+  test("that takes nothing for a while frees the upstream, and goes on when it takes again", async () => {
+    const gateway = await testGateway({ limits: { clientIdleMs: 100, resumeMs: 5_000 } });
+    const huge = fakePath("b", Buffer.alloc(64 * 2 ** 20, "x"));
+    const upstream = fakeUpstream(huge);
+    gateway.setUpstream("pi", upstream);
+    const response = await askAndStall(gateway.port, `/pi/${huge.narUrl}`);
+    await expect.poll(() => upstream.open).toBe(0);
+    let taken = 0;
+    for await (const piece of response) taken += (piece as Buffer).length;
+    expect(taken).toBe(huge.nar.length);
+    expect(gateway.stats("pi")).toMatchObject({ resumed: 1, abandoned: 0 });
+  });
+
   test("that takes nothing for too long loses its connection, and may come again", async () => {
     const gateway = await testGateway({ limits: { clientStallMs: 200 } });
     const huge = fakePath("b", Buffer.alloc(64 * 2 ** 20, "x"));
