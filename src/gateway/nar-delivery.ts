@@ -16,8 +16,8 @@ const final = new Set(["not-valid", "nar-changed", "nar-damaged", "nar-length", 
 const firstPauseMs = 50;
 
 /**
- * The bytes from `transfer.from` to the end; `transfer.at` moves on when one was taken. After a cut it waits for the next upstream as long as `Reach` allows, and tries again
- * on the same one where only the NAR's own connection broke. Throws what broke it last when it is given up, or the
+ * The bytes from `transfer.from` to the end; `transfer.at` moves on when one was taken. After a cut it waits for the next
+ * upstream as long as `Reach` allows, and tries again on the same one where only the NAR's own connection broke. Throws what broke it last when it is given up, or the
  * signal's reason when the client has gone.
  */
 export async function* deliverNar(
@@ -62,6 +62,8 @@ export async function* deliverNar(
       client.throwIfAborted();
       // What broke after the last byte broke nothing.
       if (transfer.at === fileOf(info).size && !isFinal(error)) return;
+      // Nothing broke: it takes again, and the same upstream will do.
+      if (error instanceof TetherError && error.code === "client-idle") continue;
       fruitless += 1;
       if (isFinal(error) || fruitless >= limits.narTries) throw error;
       if (transfer.at > began) {
