@@ -1,7 +1,6 @@
 // The answer to a request for a NAR: 404, or one unbroken run of bytes; a closed connection when that is given up.
 
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { pipeline } from "node:stream/promises";
 
 import { fileOf, type OfferedPath } from "../protocol/offered-path.js";
 import { TetherError, messageOf } from "../util/errors.js";
@@ -23,6 +22,9 @@ interface Delivery {
   readonly nar: string;
 }
 
+/** A client that is slow has at most so many bytes waiting here. */
+const mostUnsent = 128 * 1024;
+
 /** Rejects when the response had to be cut. */
 export async function answerNar(
   cache: ServedCache,
@@ -39,7 +41,7 @@ export async function answerNar(
   const client = new AbortController();
   response.once("close", () => {
     // An answer that is out needs nobody told.
-    if (!response.writableFinished) client.abort(new TetherError("client-gone", "the client went away"));
+    if (!response.writableFinished) client.abort(clientGone());
   });
   if (response.destroyed) return;
   const info = await findNar(cache, route, client.signal);
@@ -73,10 +75,11 @@ export async function answerNar(
 /** Writes the body. Rejects when it had to be cut. */
 async function deliver(
   cache: ServedCache,
-  { transfer, first, pieces, nar }: Delivery,
+  delivery: Delivery,
   client: AbortSignal,
   response: ServerResponse,
 ): Promise<void> {
+  const { transfer, pieces, nar } = delivery;
   const { info, from } = transfer;
   let outcome: Outcome = "left";
   const onGivenUp = (error: unknown): void => {
@@ -87,10 +90,8 @@ async function deliver(
     cache.tombstones.add(nar);
     cache.log.warn({ path: info.path, reason: messageOf(error) }, "NAR given up");
   };
-  const sending = { onGivenUp, watch: clientWatch(cache, response) };
   try {
-    if (first.length === fileOf(info).size - from) await sendWhole(first, pieces, sending, response);
-    else await pipeline(body(first, pieces, sending), response);
+    await send(cache, delivery, onGivenUp, response);
     outcome = "sent";
   } finally {
     // With a response that had closed already the body never began.
@@ -141,71 +142,60 @@ async function begin(
   }
 }
 
-interface Sending {
-  readonly onGivenUp: (error: unknown) => void;
-  /** Watches the client until the result is called. */
-  readonly watch: () => () => void;
-}
-
-/** Most NARs are one piece: a pipeline would cost more than their bytes. Rejects as a pipeline does. */
-async function sendWhole(
-  only: Buffer,
-  rest: AsyncGenerator<Buffer, void, undefined>,
-  { onGivenUp, watch }: Sending,
+/** Rejects when the client has gone, or with why there is no more to send. */
+async function send(
+  cache: ServedCache,
+  { first, pieces, transfer }: Delivery,
+  onGivenUp: (error: unknown) => void,
   response: ServerResponse,
 ): Promise<void> {
+  const { clientStallMs } = cache.limits;
+  // Most NARs are one piece, and one write with its head. That nothing follows is known before the client asks for the next.
+  const whole = first.length === fileOf(transfer.info).size - transfer.from;
   try {
-    // Gives the upstream's connection back before the client asks for the next.
-    await rest.next();
+    if (!whole) await write(response, first, clientStallMs);
+    for (let next = await pieces.next(); next.done !== true; next = await pieces.next()) {
+      await write(response, next.value, clientStallMs);
+    }
   } catch (error) {
     onGivenUp(error);
     response.destroy();
     throw error;
   }
-  const stop = watch();
-  try {
-    await new Promise<void>((resolve, reject) => {
-      response.once("close", () => {
-        if (response.writableFinished) resolve();
-        else reject(new TetherError("client-gone", "the client went away"));
-      });
-      if (response.destroyed) reject(new TetherError("client-gone", "the client went away"));
-      response.end(only);
-    });
-  } finally {
-    stop();
-  }
+  const left = untilTaken(response, "close", clientStallMs);
+  if (whole) response.end(first);
+  else response.end();
+  await left;
+  if (!response.writableFinished) throw clientGone();
 }
 
-/** The pieces, each watched while the client has it. */
-async function* body(
-  first: Buffer,
-  rest: AsyncGenerator<Buffer, void, undefined>,
-  { onGivenUp, watch }: Sending,
-): AsyncGenerator<Buffer, void, undefined> {
-  const taken = function* (piece: Buffer): Generator<Buffer, void, undefined> {
-    const stop = watch();
-    try {
-      yield piece;
-    } finally {
-      stop();
-    }
-  };
-  try {
-    yield* taken(first);
-    for await (const piece of rest) yield* taken(piece);
-  } catch (error) {
-    onGivenUp(error);
-    throw error;
-  }
+/** Returns when there is room for more. */
+async function write(response: ServerResponse, piece: Buffer, stallMs: number): Promise<void> {
+  if (response.destroyed) throw clientGone();
+  if (response.write(piece) || response.writableLength < mostUnsent) return;
+  await untilTaken(response, "drain", stallMs);
 }
 
-/** A client that takes nothing for too long loses its connection. */
-function clientWatch({ limits }: ServedCache, response: ServerResponse): () => () => void {
-  return () => {
-    const timer = setTimeout(() => response.destroy(), limits.clientStallMs);
-    return () => clearTimeout(timer);
-  };
+/** Until the client has taken what was written, or has gone. One that takes nothing for too long loses its connection. */
+async function untilTaken(
+  response: ServerResponse,
+  event: "drain" | "close",
+  stallMs: number,
+): Promise<void> {
+  if (response.destroyed) return;
+  await new Promise<void>((resolve) => {
+    const settle = (): void => {
+      clearTimeout(timer);
+      response.off(event, settle).off("close", settle);
+      resolve();
+    };
+    const timer = setTimeout(() => response.destroy(), stallMs);
+    response.once(event, settle).once("close", settle);
+  });
+}
+
+function clientGone(): TetherError {
+  return new TetherError("client-gone", "the client went away");
 }
 
 function writeNarHead(response: ServerResponse, info: OfferedPath, from: number | null): void {

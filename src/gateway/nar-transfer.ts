@@ -1,9 +1,7 @@
 // One try at a NAR on one upstream: its bytes from an offset on, watched for stalls.
 
-import type { Readable } from "node:stream";
-
 import { fileOf, type OfferedPath } from "../protocol/offered-path.js";
-import { seekBytesPerMs, type NarTail } from "../upstream/upstream.js";
+import { seekBytesPerMs, type NarBytes, type NarTail } from "../upstream/upstream.js";
 import { TetherError } from "../util/errors.js";
 import type { GatewayLimits } from "./limits.js";
 import { abortable, type Session } from "./session.js";
@@ -42,7 +40,7 @@ export async function* transferNar(
   let stopWatch = watchStart(request, end);
   let source: Source | null = null;
   try {
-    source = await openSource(request, end, signal);
+    source = await openSource(request, signal);
     let at = source.begins;
     for (let bytes = await source.next(); bytes !== null; bytes = await source.next()) {
       stopWatch();
@@ -69,17 +67,13 @@ export async function* transferNar(
 }
 
 /** What is read from. A signal that comes too late for the stream closes it. */
-async function openSource(
-  request: NarRequest,
-  end: (reason: Error) => void,
-  signal: AbortSignal,
-): Promise<Source> {
+async function openSource(request: NarRequest, signal: AbortSignal): Promise<Source> {
   const opened = await abortable(
     () => open(request, signal),
     signal,
-    (late) => discard(late.stream),
+    (late) => late.stream.destroy(),
   );
-  return new Source(opened, end, signal);
+  return new Source(opened, signal);
 }
 
 async function open({ session, info, from }: NarRequest, signal: AbortSignal): Promise<NarTail> {
@@ -88,40 +82,40 @@ async function open({ session, info, from }: NarRequest, signal: AbortSignal): P
   return { stream: await upstream.openNar(info, signal), begins: 0 };
 }
 
-/** The bytes of one try. It ends with the signal, and tells of its own failure at once, also while nobody reads. */
+/** The bytes of one try. It ends with the signal, also while nobody reads. */
 class Source {
   readonly begins: number;
   readonly #signal: AbortSignal;
   /** Null once it was closed: who stands still in the middle of a transfer then holds nothing of it. */
-  #stream: Readable | null;
-  #pieces: AsyncIterator<Buffer, undefined> | null;
+  #bytes: NarBytes | null;
+  #pieces: AsyncIterator<Buffer> | null;
 
-  constructor({ stream, begins }: NarTail, onError: (reason: Error) => void, signal: AbortSignal) {
+  constructor({ stream, begins }: NarTail, signal: AbortSignal) {
     this.begins = begins;
-    this.#stream = stream;
+    this.#bytes = stream;
     this.#signal = signal;
-    stream.on("error", onError);
-    this.#pieces = stream[Symbol.asyncIterator]() as AsyncIterator<Buffer, undefined>;
+    this.#pieces = stream[Symbol.asyncIterator]();
     signal.addEventListener("abort", this.#onAbort, { once: true });
     if (signal.aborted) this.#onAbort();
   }
 
-  /** The next bytes, or null at the end. Rejects as the stream fails, or with the signal's reason. */
+  /** The next bytes, or null at the end. Rejects as the bytes end, or with the signal's reason. */
   async next(): Promise<Buffer | null> {
     if (this.#pieces === null) throw this.#signal.reason as Error;
-    return (await this.#pieces.next()).value ?? null;
+    const next = await this.#pieces.next();
+    return next.done === true ? null : next.value;
   }
 
-  /** A stream that was read to its end has given its connection back already. */
+  /** Bytes that were read to their end have given their connection back already. */
   close(): void {
     this.#signal.removeEventListener("abort", this.#onAbort);
-    if (this.#stream?.readableEnded === false) this.#stream.destroy();
-    this.#stream = this.#pieces = null;
+    this.#bytes?.destroy();
+    this.#bytes = this.#pieces = null;
   }
 
   readonly #onAbort = (): void => {
-    this.#stream?.destroy(this.#signal.reason as Error);
-    this.#stream = this.#pieces = null;
+    this.#bytes?.destroy(this.#signal.reason as Error);
+    this.#bytes = this.#pieces = null;
   };
 }
 
@@ -156,9 +150,4 @@ function wrongLength(info: OfferedPath, length: number): Error {
     "nar-length",
     `${info.path}: NAR of ${length} bytes instead of ${fileOf(info).size}`,
   );
-}
-
-function discard(stream: Readable): void {
-  stream.on("error", () => undefined);
-  stream.destroy();
 }

@@ -1,6 +1,6 @@
 // One connection to a nix-daemon: a handshake, then requests that are all written at once and answered in order.
 
-import type { Duplex, Readable } from "node:stream";
+import type { Duplex } from "node:stream";
 import type { DaemonInfo } from "../link/link.js";
 import { DaemonError, ProtocolError } from "../protocol/errors.js";
 import { clientHandshake } from "../protocol/handshake.js";
@@ -10,6 +10,7 @@ import { WireReader } from "../protocol/reader.js";
 import { readUntilLast } from "../protocol/stderr.js";
 import { TetherError } from "../util/errors.js";
 import { notValid, receiveNar, type NarWatch } from "./nar-stream.js";
+import type { NarBytes } from "./upstream.js";
 
 /** More requests than this without an answer is no pipelining but a flood. */
 const maxPending = 20_000;
@@ -109,20 +110,20 @@ export class DaemonClient {
 
   /**
    * The NAR of `info.path`, which occupies the connection until its end. Rejects with code `not-valid` when the
-   * daemon cannot give it; a stream that was given ends with an error of code `stalled` or `nar-damaged`, or the
+   * daemon cannot give it; bytes that were given end with an error of code `stalled` or `nar-damaged`, or the
    * connection's own. `onEnd` is told once when the connection is free again, or gone (see `failure`).
    */
-  narFromPath(info: PathInfo, watch: NarWatch, onEnd: () => void): Promise<Readable> {
+  narFromPath(info: PathInfo, watch: NarWatch, onEnd: () => void): Promise<NarBytes> {
     return new Promise((resolve, reject) => {
-      let stream: Readable | null = null;
+      let bytes: NarBytes | null = null;
       let ended = false;
       const end = (): void => {
         if (!ended) onEnd();
         ended = true;
       };
-      const given = (readable: Readable): void => {
-        stream = readable;
-        resolve(readable);
+      const given = (arriving: NarBytes): void => {
+        bytes = arriving;
+        resolve(arriving);
       };
       const answer = async (): Promise<void> => {
         try {
@@ -133,21 +134,19 @@ export class DaemonClient {
           end();
           return;
         }
-        const onDestroy = (error: Error | null): void =>
-          this.destroy(error ?? new TetherError("aborted", `${info.path}: nobody reads it any more`));
         await receiveNar({
           reader: this.#reader,
           protocol: this.info.protocol,
           info,
           watch,
           given,
-          onDestroy,
+          onDestroy: (error) => this.destroy(error),
         });
         end();
       };
       const fail = (error: Error): void => {
         reject(error);
-        stream?.destroy(error);
+        bytes?.destroy(error);
         end();
       };
       this.#submit(encodeNarFromPath(info.path), { answer, reject: fail });

@@ -11,7 +11,7 @@ import { createDumpTail } from "./dump-tail.js";
 import type { UpstreamLimits } from "./limits.js";
 import { createSpareConnections } from "./spare-connections.js";
 import { createTurns, type Turns } from "./turns.js";
-import type { NarTail } from "./upstream.js";
+import type { NarBytes, NarTail } from "./upstream.js";
 
 /** The ways to the machine, and how many. */
 export interface NarPoolDeps {
@@ -25,7 +25,7 @@ export interface NarPoolDeps {
 /** Gives NARs and ends of NARs. */
 export interface NarPool {
   /** See `Upstream.openNar`. The signal counts until the stream is given; then the stream is to be destroyed. */
-  openNar(info: PathInfo, signal: AbortSignal): Promise<Readable>;
+  openNar(info: PathInfo, signal: AbortSignal): Promise<NarBytes>;
   /** See `Upstream.openNarFrom`. */
   openNarFrom(info: PathInfo, from: number, signal: AbortSignal): Promise<NarTail>;
   /** Whether NARs are read that nothing holds but the temporary roots of the lookups. */
@@ -69,7 +69,7 @@ export function createNarPool(deps: NarPoolDeps): NarPool {
     info: PathInfo,
     signal: AbortSignal,
     free: () => void,
-  ): Promise<Readable> => {
+  ): Promise<NarBytes> => {
     const onAbort = (): void => client.destroy(signal.reason as Error);
     signal.addEventListener("abort", onAbort, { once: true });
     if (signal.aborted) onAbort();
@@ -86,8 +86,9 @@ export function createNarPool(deps: NarPoolDeps): NarPool {
       clearTimeout(timer);
       arrived(count);
     };
-    const stalled = new TetherError("stalled", `${info.path}: the nix-daemon gives no answer`);
-    const timer = setTimeout(() => client.destroy(stalled), limits.stallMs);
+    const onLate = (): void =>
+      client.destroy(new TetherError("stalled", `${info.path}: the nix-daemon gives no answer`));
+    const timer = setTimeout(onLate, limits.stallMs);
     try {
       // Holds the path while its NAR is read. Where that fails, the NAR shows it.
       client.ask(addTempRoot(info.path)).catch(() => undefined);
@@ -102,7 +103,7 @@ export function createNarPool(deps: NarPoolDeps): NarPool {
     }
   };
 
-  const run = async (info: PathInfo, signal: AbortSignal, free: () => void): Promise<Readable> => {
+  const run = async (info: PathInfo, signal: AbortSignal, free: () => void): Promise<NarBytes> => {
     const { client, fresh } = await spares.take(signal);
     try {
       return await start(client, info, signal, free);

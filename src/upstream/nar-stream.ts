@@ -1,12 +1,12 @@
 // One NAR on its way from a nix-daemon to a reader: checked, watched, and no faster than the reader takes it.
 
-import { Readable } from "node:stream";
 import { ProtocolError } from "../protocol/errors.js";
 import { NarFraming, type NarStep } from "../protocol/nar.js";
 import type { PathInfo } from "../protocol/path-info.js";
 import type { WireReader } from "../protocol/reader.js";
 import { readError } from "../protocol/stderr.js";
 import { TetherError, messageOf } from "../util/errors.js";
+import type { NarBytes } from "./upstream.js";
 
 /** How a NAR is watched. */
 export interface NarWatch {
@@ -24,14 +24,11 @@ export interface NarReception {
   readonly protocol: number;
   readonly info: PathInfo;
   readonly watch: NarWatch;
-  /** Told the stream, once the NAR has begun as it should. */
-  readonly given: (stream: Readable) => void;
-  /** Told when the stream is destroyed before the NAR's end: the connection is of no more use. */
-  readonly onDestroy: (error: Error | null) => void;
+  /** Told the bytes, once the NAR has begun as it should. */
+  readonly given: (bytes: NarBytes) => void;
+  /** Told when they are let go of before the NAR's end: the connection is of no more use. */
+  readonly onDestroy: (error: Error) => void;
 }
-
-/** Enough for a reader to find the next bytes ready, little enough for 16 of them on a small machine. */
-const highWaterMark = 256 * 1024;
 
 /** The store cannot give this path: it is not there, or not whole. */
 export function notValid(info: PathInfo, cause: unknown): TetherError {
@@ -56,16 +53,13 @@ export async function receiveNar(reception: NarReception): Promise<void> {
     throw isDamage(error) ? notValid(info, error) : error;
   }
 
-  const stream = new NarStream(reception.onDestroy);
-  for (const piece of early) stream.pushPiece(piece);
-  given(stream);
-  while (step.state === "more") {
-    if (stream.full) await stream.drained();
-    if (stream.destroyed) throw new TetherError("aborted", `${info.path}: nobody reads it any more`);
-    step = await nextStep(reception, framing);
-    for (const piece of step.bytes) stream.pushPiece(piece);
+  if (step.state !== "more") {
+    given(wholeNar(early));
+    return;
   }
-  stream.complete();
+  const arriving = new ArrivingNar(early, reception, framing);
+  given(arriving);
+  await arriving.received;
 }
 
 async function nextStep(reception: NarReception, framing: NarFraming): Promise<NarStep> {
@@ -101,55 +95,73 @@ function isDamage(error: unknown): boolean {
   return error instanceof ProtocolError && error.code === "nar-damaged";
 }
 
-class NarStream extends Readable {
-  readonly #onDestroy: (error: Error | null) => void;
-  #full = false;
-  #completed = false;
-  #wake: (() => void) | null = null;
+/** Nothing is behind these bytes any more. */
+function wholeNar(pieces: readonly Buffer[]): NarBytes {
+  const [first = Buffer.alloc(0)] = pieces;
+  const whole = pieces.length === 1 ? first : Buffer.concat(pieces);
+  return {
+    async *[Symbol.asyncIterator]() {
+      yield whole;
+    },
+    destroy: () => undefined,
+  };
+}
 
-  constructor(onDestroy: (error: Error | null) => void) {
-    super({ highWaterMark });
-    this.#onDestroy = onDestroy;
-    // A reader that has not come to listen yet finds the error when it reads.
-    this.on("error", () => undefined);
-  }
+/** The connection is read from when its reader asks for more, and not before. */
+class ArrivingNar implements NarBytes {
+  /** Resolves when the last byte has come from the connection; rejects with what makes that unusable. */
+  readonly received: Promise<void>;
+  readonly #early: Buffer[];
+  readonly #reception: NarReception;
+  readonly #framing: NarFraming;
+  #settle: { readonly resolve: () => void; readonly reject: (error: Error) => void } | null = null;
+  #failure: Error | null = null;
 
-  /** Whether the reader has more waiting than it needs. */
-  get full(): boolean {
-    return this.#full;
-  }
-
-  /** Resolves when the reader wants more, or is gone. */
-  drained(): Promise<void> {
-    return new Promise((resolve) => {
-      this.#wake = resolve;
+  constructor(early: Buffer[], reception: NarReception, framing: NarFraming) {
+    this.#early = early;
+    this.#reception = reception;
+    this.#framing = framing;
+    this.received = new Promise((resolve, reject) => {
+      this.#settle = { resolve, reject };
     });
   }
 
-  pushPiece(piece: Buffer): void {
-    this.#full = !this.push(piece);
+  async *[Symbol.asyncIterator](): AsyncGenerator<Buffer, void, undefined> {
+    try {
+      for (let piece = this.#early.shift(); piece !== undefined; piece = this.#early.shift()) {
+        yield this.#orFail(piece);
+      }
+      for (;;) {
+        const step = await nextStep(this.#reception, this.#framing);
+        if (step.state !== "more") this.#end(null);
+        for (const piece of step.bytes) yield this.#orFail(piece);
+        if (step.state !== "more") return;
+      }
+    } catch (error) {
+      this.#end(error as Error);
+      throw this.#failure ?? error;
+    } finally {
+      this.destroy();
+    }
   }
 
-  complete(): void {
-    this.#completed = true;
-    this.push(null);
+  destroy(error?: Error): void {
+    if (this.#settle === null) return;
+    const { info, onDestroy } = this.#reception;
+    this.#failure = error ?? new TetherError("aborted", `${info.path}: nobody reads it any more`);
+    onDestroy(this.#failure);
+    this.#end(this.#failure);
   }
 
-  override _read(): void {
-    this.#full = false;
-    this.#wakeUp();
+  #end(error: Error | null): void {
+    const settle = this.#settle;
+    this.#settle = null;
+    if (error === null) settle?.resolve();
+    else settle?.reject(error);
   }
 
-  override _destroy(error: Error | null, done: (error: Error | null) => void): void {
-    if (!this.#completed) this.#onDestroy(error);
-    this.#full = false;
-    this.#wakeUp();
-    done(error);
-  }
-
-  #wakeUp(): void {
-    const wake = this.#wake;
-    this.#wake = null;
-    wake?.();
+  #orFail(piece: Buffer): Buffer {
+    if (this.#failure !== null) throw this.#failure;
+    return piece;
   }
 }

@@ -1,14 +1,19 @@
 // What the gateway asks of a cache, whatever speaks behind it.
 
-import type { Readable } from "node:stream";
 import type { OfferedPath } from "../protocol/offered-path.js";
 
 /** The slowest disk that is waited for where bytes of a NAR are skipped on the machine itself: 10 MB/s. */
 export const seekBytesPerMs = 10_000;
 
+/** Bytes that come piece by piece as their reader asks for them. A `Readable` is such a stream too. */
+export interface NarBytes extends AsyncIterable<Buffer> {
+  /** Lets go of them, and of the connection behind them if there is more to come: reading on fails then. Idempotent. */
+  destroy(error?: Error): unknown;
+}
+
 /** The end of a NAR's file, or more than that. */
 export interface NarTail {
-  readonly stream: Readable;
+  readonly stream: NarBytes;
   /** Where in the file the stream begins: at `from`, or earlier. */
   readonly begins: number;
 }
@@ -23,7 +28,7 @@ export interface Upstream {
    * with code `not-valid` before the first byte when the store no longer has the path. The reader sets the pace;
    * destroying the stream frees the connection behind it.
    */
-  openNar(info: OfferedPath, signal: AbortSignal): Promise<Readable>;
+  openNar(info: OfferedPath, signal: AbortSignal): Promise<NarBytes>;
   /**
    * The same file from byte `from` on, for one that was cut there; that it is still the same the caller has made sure of.
    * A machine that cannot begin in the middle sends it from its start, which counts as arriving bytes; one that can

@@ -8,6 +8,7 @@ import { describe, expect, test } from "vitest";
 import { fakePath, fakeUpstream } from "../support/fake-upstream.js";
 import { testGateway } from "../support/gateway.js";
 import { ask } from "../support/http.js";
+import { slowed } from "../support/wire.js";
 
 const never = (): Promise<void> => new Promise<void>(() => undefined);
 const path = fakePath("a");
@@ -97,11 +98,7 @@ describe("narinfo", () => {
     gateway.setUpstream("pi", upstream);
     await ask(gateway.port, `/pi/${big.hashPart}.narinfo`);
     const openNar = upstream.openNar.bind(upstream);
-    upstream.openNar = async (info, signal) =>
-      (await openNar(info, signal)).map(async (piece: Buffer) => {
-        await sleep(10);
-        return piece;
-      });
+    upstream.openNar = async (info, signal) => slowed(await openNar(info, signal), 10);
     const nar = ask(gateway.port, `/pi/${big.narUrl}`);
     await expect.poll(() => gateway.stats("pi").narBytes).toBeGreaterThan(0);
     upstream.beforeLookup = () => sleep(300);

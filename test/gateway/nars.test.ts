@@ -10,6 +10,7 @@ import { TetherError } from "../../src/util/errors.js";
 import { fakePath, fakeUpstream } from "../support/fake-upstream.js";
 import { testGateway } from "../support/gateway.js";
 import { ask } from "../support/http.js";
+import { slowed } from "../support/wire.js";
 
 const never = (): Promise<void> => new Promise<void>(() => undefined);
 const big = fakePath("a", randomBytes(1_000_000));
@@ -201,11 +202,7 @@ describe("an upstream that breaks", () => {
     upstream.openNar = async (info, signal) => {
       if (info.path === big.info.path) await busy;
       const nar = await openNar(info, signal);
-      if (info.path !== slow.info.path) return nar;
-      return nar.map(async (piece: Buffer) => {
-        await sleep(25);
-        return piece;
-      });
+      return info.path === slow.info.path ? slowed(nar, 25) : nar;
     };
     const [first, second] = await Promise.all([
       ask(gateway.port, `/pi/${slow.narUrl}`).finally(() => turn()),

@@ -1,7 +1,6 @@
 // The real nix client fetching through the gateway from a real nix-daemon, and going on without it.
 
 import { execFile } from "node:child_process";
-import type { Readable } from "node:stream";
 import { promisify } from "node:util";
 
 import { pino } from "pino";
@@ -9,7 +8,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest"
 
 import { openGateway, type Gateway } from "../../src/gateway/gateway.js";
 import { createDaemonUpstream } from "../../src/upstream/daemon-upstream.js";
-import type { Upstream } from "../../src/upstream/upstream.js";
+import type { NarBytes, Upstream } from "../../src/upstream/upstream.js";
 import { ask } from "../support/http.js";
 import { makeStore, type NixStore } from "../support/nix-store.js";
 
@@ -47,17 +46,25 @@ function cutUpstream(onCut: () => void): Upstream {
   let cut = false;
   return {
     ...upstream,
-    openNar: async (info, signal): Promise<Readable> => {
+    openNar: async (info, signal): Promise<NarBytes> => {
       const nar = await upstream.openNar(info, signal);
       if (cut) return nar;
       cut = true;
       let count = 0;
-      nar.on("data", (piece: Buffer) => {
-        count += piece.length;
-        if (count > info.narSize / 2) nar.destroy(new Error("the link is lost"));
-      });
-      nar.once("close", onCut);
-      return nar.pause();
+      return {
+        async *[Symbol.asyncIterator]() {
+          for await (const piece of nar) {
+            count += piece.length;
+            if (count > info.narSize / 2) {
+              nar.destroy();
+              onCut();
+              throw new Error("the link is lost");
+            }
+            yield piece;
+          }
+        },
+        destroy: (error) => nar.destroy(error),
+      };
     },
   };
 }

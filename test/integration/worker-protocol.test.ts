@@ -4,7 +4,7 @@ import { createHash } from "node:crypto";
 import { setMaxListeners } from "node:events";
 import { rm } from "node:fs/promises";
 import { connect } from "node:net";
-import type { Duplex, Readable } from "node:stream";
+import type { Duplex } from "node:stream";
 import { setTimeout as sleep } from "node:timers/promises";
 import { pino } from "pino";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
@@ -58,7 +58,7 @@ const openSocket = (): Promise<Duplex> =>
     stream.on("error", reject);
   });
 
-async function digest(stream: Readable): Promise<{ sha256: string; size: number }> {
+async function digest(stream: AsyncIterable<unknown>): Promise<{ sha256: string; size: number }> {
   const hash = createHash("sha256");
   let size = 0;
   for await (const chunk of stream) {
@@ -237,7 +237,7 @@ describe("createDaemonUpstream", () => {
         const info = await infoOf(upstream, big);
         for (let i = 0; i < 6; i += 1) {
           const stream = await upstream.openNar(info, never);
-          await new Promise((resolve) => stream.once("data", resolve));
+          await stream[Symbol.asyncIterator]().next();
           stream.destroy();
         }
         await sleep(50);

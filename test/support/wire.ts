@@ -1,7 +1,9 @@
 // Streams for tests of the protocol: bytes that arrive in chosen pieces, and two ends of one connection.
 
-import { Duplex, PassThrough, type Readable } from "node:stream";
+import { Duplex, PassThrough } from "node:stream";
+import { setTimeout as sleep } from "node:timers/promises";
 import { WireReader } from "../../src/protocol/reader.js";
+import type { NarBytes } from "../../src/upstream/upstream.js";
 
 /** A reader of these pieces, after which the stream ends (or stays open with `open`). */
 export function readerOf(pieces: readonly Buffer[], options: { open?: boolean } = {}): WireReader {
@@ -43,8 +45,21 @@ export function duplexPair(): [Duplex, Duplex] {
 }
 
 /** Everything a stream yields. */
-export async function collect(stream: Readable): Promise<Buffer> {
+export async function collect(stream: AsyncIterable<unknown>): Promise<Buffer> {
   const chunks: Buffer[] = [];
   for await (const chunk of stream) chunks.push(chunk as Buffer);
   return Buffer.concat(chunks);
+}
+
+/** The same bytes, each piece `ms` milliseconds late; destroying these destroys those. */
+export function slowed(bytes: NarBytes, ms: number): NarBytes {
+  return {
+    async *[Symbol.asyncIterator]() {
+      for await (const piece of bytes) {
+        await sleep(ms);
+        yield piece;
+      }
+    },
+    destroy: (error) => bytes.destroy(error),
+  };
 }

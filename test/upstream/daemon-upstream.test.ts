@@ -1,4 +1,4 @@
-import type { Duplex, Readable } from "node:stream";
+import type { Duplex } from "node:stream";
 import { setTimeout as sleep } from "node:timers/promises";
 import { pino } from "pino";
 import { describe, expect, it } from "vitest";
@@ -255,15 +255,15 @@ describe("openNar", () => {
       if (i % 4 === 0) abort.abort(new Error("gone"));
       if (i % 4 === 2) setTimeout(() => abort.abort(new Error("gone")), 1);
       const stream = await opened.catch(() => null);
-      if (stream !== null && i % 3 === 0) stream.once("data", () => stream.destroy());
-      else stream?.destroy();
+      if (i % 3 === 0) await stream?.[Symbol.asyncIterator]().next();
+      stream?.destroy();
     }
     const waiting = new AbortController();
     const streams = await Promise.all([1, 2].map(() => upstream.openNar(info, never)));
     const third = upstream.openNar(info, waiting.signal);
     waiting.abort(new Error("no patience"));
     await expect(third).rejects.toThrow("no patience");
-    const sizes = await Promise.all(streams.map(async (stream: Readable) => (await collect(stream)).length));
+    const sizes = await Promise.all(streams.map(async (stream) => (await collect(stream)).length));
     expect(sizes).toEqual([nar.length, nar.length]);
     upstream.close();
   });

@@ -22,6 +22,8 @@ export function fileStream(body: IncomingMessage, watch: FileWatch): Transform {
       done(null, chunk);
     },
   });
+  // A reader that has not come to listen yet finds the error when it reads.
+  stream.on("error", () => undefined);
   const timer = setInterval(() => {
     const willing = stream.readableLength === 0;
     if (willing && performance.now() - last >= watch.stallMs) watch.onStall();

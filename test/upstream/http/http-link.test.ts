@@ -6,6 +6,7 @@ import { openHttpLink, type HttpLink, type HttpLinkOptions } from "../../../src/
 import { openTcp } from "../../../src/upstream/http/road.js";
 import { fakePath } from "../../support/fake-upstream.js";
 import { startWebCache, type WebCache } from "../../support/web-cache.js";
+import { collect } from "../../support/wire.js";
 
 const never = new AbortController().signal;
 const thing = fakePath("a");
@@ -83,7 +84,7 @@ test("it is alive for who asks, with more patience while bytes arrive, and dead 
   };
   expect(await link.probe(150)).toBe(false);
   const nar = await upstream.openNar(offered, never);
-  nar.on("error", () => undefined).resume();
+  void collect(nar).catch(() => undefined);
   expect(await link.probe(150)).toBe(true);
   clearInterval(beat);
   link.end(new Error("enough"));

@@ -1,5 +1,3 @@
-import { once } from "node:events";
-import type { Readable } from "node:stream";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { formatNarinfo } from "../../../src/protocol/narinfo.js";
 import type { OfferedPath } from "../../../src/protocol/offered-path.js";
@@ -7,6 +5,7 @@ import { createFileVersions } from "../../../src/upstream/http/file-versions.js"
 import { fakePath } from "../../support/fake-upstream.js";
 import { httpUpstream } from "../../support/http-upstream.js";
 import { startWebCache, type WebCache } from "../../support/web-cache.js";
+import { collect } from "../../support/wire.js";
 
 const never = new AbortController().signal;
 const thing = fakePath("a", "some bytes of a NAR");
@@ -20,12 +19,6 @@ beforeEach(async () => {
   web.add(big);
 });
 afterEach(() => web.close());
-
-async function collect(stream: Readable): Promise<Buffer> {
-  const pieces: Buffer[] = [];
-  for await (const piece of stream) pieces.push(piece as Buffer);
-  return Buffer.concat(pieces);
-}
 
 async function infoOf(path = thing): Promise<OfferedPath> {
   return (await httpUpstream(web.base).upstream.queryByHashPart(path.hashPart, never)) as OfferedPath;
@@ -333,7 +326,7 @@ describe("a NAR", () => {
       return true;
     };
     const stream = await upstream.openNar(info, never);
-    stream.on("error", () => undefined).resume();
+    void collect(stream).catch(() => undefined);
     await expect.poll(() => troubles).toContain("a NAR came to a halt");
     stream.destroy();
     web.behave = () => true;
@@ -346,7 +339,7 @@ describe("a NAR", () => {
     const { upstream, troubles } = httpUpstream(web.base, { limits: { stallMs: 30, nars: 1 } });
     const info = await infoOf(giant);
     const stream = await upstream.openNar(info, never);
-    await once(stream, "readable");
+    await stream[Symbol.asyncIterator]().next();
     await new Promise((resolve) => setTimeout(resolve, 200));
     expect(troubles).toEqual([]);
     const second = upstream.openNar(info, never);
