@@ -4,7 +4,8 @@ import type { Duplex } from "node:stream";
 import type { Logger } from "pino";
 import type { SshCacheConfig } from "../config/schema.js";
 import type { DaemonInfo, Endpoint, SshLink } from "../link/link.js";
-import { knownHostsNames } from "../link/known-hosts.js";
+import { knownHostsNames, searchByPort, type KnownKeysAt } from "../link/known-hosts.js";
+import { rememberKnownKeys } from "../link/known-hosts-memory.js";
 import { readSshSettings, type LinkConfig, type SshSettings } from "../link/ssh-config.js";
 import { connectLink } from "../link/ssh-link.js";
 import type { Discovery, LookupTarget } from "../sources/discovery.js";
@@ -28,18 +29,27 @@ export interface SshFindDeps {
 const noSsh = "~/.ssh/config was not read, for there is no ssh program in PATH";
 
 export function findBySsh(deps: SshFindDeps): Find {
+  /** By the index of the way. */
+  const findKeys = deps.configs.map(() => rememberKnownKeys());
   return async (way, onTarget, signal) => {
     const cache = deps.configs[way] as SshCacheConfig;
     const config = toLinkConfig(deps.name, cache);
-    const settings = await readSshSettings(config, { env: deps.env, signal });
+    const { env } = deps;
+    const [own, knownAs] = await Promise.all([
+      readSshSettings(config, { env, signal }),
+      way === 0 ? [] : firstNames(deps, signal),
+    ]);
+    const settings = { ...own, knownAs };
     const target = lookupTarget(cache, settings.hostname);
     onTarget(target);
-    const result = await deps.discovery.lookup(target, signal);
+    const knownKeys = searchByPort(settings, { env, signal }, findKeys[way]);
+    // While the answer is waited for.
+    void knownKeys(settings.port);
+    const result = await deps.discovery.lookup(target, signal, { eager: true });
     signal.throwIfAborted();
-    const { endpoints } = result;
+    const { endpoints, more } = result;
     if (endpoints.length > 0) {
-      const knownAs = way === 0 ? [] : await firstNames(deps, signal);
-      const machine = { config, settings: { ...settings, knownAs }, target, endpoints };
+      const machine = { config, settings, target, endpoints, more, knownKeys };
       return {
         endpoints,
         connect: async () => sshCacheLink(await connectTo(machine, deps, signal), deps.log),
@@ -56,6 +66,8 @@ interface Machine {
   readonly settings: SshSettings;
   readonly target: LookupTarget;
   readonly endpoints: readonly Endpoint[];
+  readonly more: Promise<readonly Endpoint[]> | undefined;
+  readonly knownKeys: KnownKeysAt;
 }
 
 /** Under which names known_hosts has the machine by the first way. It is the same machine. */
@@ -68,16 +80,16 @@ async function firstNames({ name, configs, env }: SshFindDeps, signal: AbortSign
 
 async function connectTo(machine: Machine, deps: SshFindDeps, signal: AbortSignal): Promise<SshLink> {
   const { env, log, handshake, discovery } = deps;
-  const { config, settings, target } = machine;
-  const connect = (endpoints: readonly Endpoint[]): Promise<SshLink> =>
-    connectLink({ config, settings, endpoints, signal, log, env, handshake });
+  const { config, settings, target, knownKeys, more } = machine;
+  const connect = (endpoints: readonly Endpoint[], later?: Promise<readonly Endpoint[]>): Promise<SshLink> =>
+    connectLink({ config, settings, endpoints, more: later, knownKeys, signal, log, env, handshake });
   try {
-    return await connect(machine.endpoints);
+    return await connect(machine.endpoints, more);
   } catch (error) {
     if (!isStranger(error)) throw error;
     // The machine itself may have answered to its name too, only later.
     const { endpoints } = await discovery.lookup(target, signal, { thorough: true });
-    const tried = new Set(machine.endpoints.map(endpointKey));
+    const tried = new Set([...machine.endpoints, ...((await more) ?? [])].map(endpointKey));
     const others = endpoints.filter((endpoint) => !tried.has(endpointKey(endpoint)));
     if (others.length === 0) throw error;
     return await connect(others);

@@ -11,6 +11,7 @@ import type {
 import { TetherError, messageOf } from "../util/errors.js";
 import { signData, type SignFlags } from "./agent-protocol.js";
 import type { Attempt } from "./auth-plan.js";
+import type { Identities } from "./identities.js";
 
 /** What happened so far. */
 export interface AuthRecord {
@@ -21,6 +22,8 @@ export interface AuthRecord {
   methods: readonly string[] | null;
   /** sshd took a key and wants something else besides. */
   partial: boolean;
+  /** A sentence on an agent that could not help, or null. */
+  note: string | null;
 }
 
 export interface Authenticator {
@@ -31,14 +34,17 @@ export interface Authenticator {
 // A person may have to touch a token or type into a prompt.
 export const SIGN_MS = 60_000;
 
-/** `onSigning` is told when the agent begins (true) and ends (false) to work on a signature. */
+/**
+ * `onSigning` is told when the agent begins (true) and ends (false) to work on a signature. Where `identities` rejects, sshd is
+ * left waiting: the caller ends the session.
+ */
 export function createAuthenticator(
   user: string,
-  attempts: readonly Attempt[],
+  identities: Promise<Identities>,
   onSigning: (busy: boolean) => void,
 ): Authenticator {
-  const record: AuthRecord = { offered: [], unsigned: [], methods: null, partial: false };
-  const queue = [...attempts];
+  const record: AuthRecord = { offered: [], unsigned: [], methods: null, partial: false, note: null };
+  let queue: Attempt[] | null = null;
   let asked = false;
   const handler: AuthHandlerMiddleware = (methods, partial, next) => {
     // As ssh does, ask first which methods there are: ssh2 does not tell what it learns while it tries an agent's key.
@@ -49,7 +55,16 @@ export function createAuthenticator(
     }
     record.methods = methods;
     record.partial ||= partial;
-    const attempt = methods.includes("publickey") ? queue.shift() : undefined;
+    void identities.then(
+      ({ attempts, note }) => {
+        record.note = note;
+        queue ??= [...attempts];
+        offer(methods.includes("publickey") ? queue.shift() : undefined, next);
+      },
+      () => undefined,
+    );
+  };
+  const offer = (attempt: Attempt | undefined, next: Parameters<AuthHandlerMiddleware>[2]): void => {
     if (attempt === undefined) {
       // Declared only for methods, but false is how ssh2 is told that there are no more.
       (next as unknown as (method: false) => void)(false);
@@ -133,7 +148,8 @@ function flagsFor(key: ParsedKey, hash: string | undefined): SignFlags {
 }
 
 /** Why sshd did not let the user in: `agent-refused` or `auth-failed`. */
-export function authError(record: AuthRecord, login: string, note: string | null): TetherError {
+export function authError(record: AuthRecord, login: string): TetherError {
+  const { note } = record;
   const [refused] = record.unsigned;
   if (refused !== undefined) {
     return new TetherError(

@@ -75,7 +75,9 @@ export class Channels {
     take: (channel: ClientChannel) => ChannelStream,
     { inTurn = true } = {},
   ): Promise<ChannelStream> {
-    if (this.#open.size + this.#waiting >= MAX_CHANNELS) {
+    // One that was destroyed tells of its end a moment later.
+    const standing = [...this.#open].filter((stream) => !stream.destroyed);
+    if (standing.length + this.#waiting >= MAX_CHANNELS) {
       throw new TetherError("channel-limit", `${MAX_CHANNELS} channels are open already`);
     }
     this.#waiting += 1;

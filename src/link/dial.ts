@@ -1,4 +1,4 @@
-// Connects to every address at once and hands the sockets out in the order in which they answered.
+// Connects to every address as soon as it is known and hands the sockets out in the order in which they answered.
 
 import { connect, type Socket } from "node:net";
 import { messageOf } from "../util/errors.js";
@@ -18,8 +18,16 @@ export interface DialFailure {
   readonly why: string;
 }
 
+/** An address to connect to. */
+export interface DialTarget {
+  readonly endpoint: Endpoint;
+  readonly port: number;
+}
+
 export interface DialOptions {
   readonly signal: AbortSignal;
+  /** Further addresses, when they are known. Must not reject. */
+  readonly more?: Promise<readonly DialTarget[]>;
   /** Called once for each address that does not answer in time. */
   readonly onFailure: (failure: DialFailure) => void;
 }
@@ -30,27 +38,41 @@ const MAX_ADDRESSES = 8;
 
 /**
  * The connections that succeed, fastest first. Leaving the loop closes those that were not handed out. Ends when
- * every address has answered or failed, at the latest after 3 s; throws the signal's reason when aborted.
+ * every address has answered or failed, at the latest 3 s after the last is known; throws the signal's reason when aborted.
  */
 export async function* dial(
-  targets: readonly { readonly endpoint: Endpoint; readonly port: number }[],
+  targets: readonly DialTarget[],
   options: DialOptions,
 ): AsyncGenerator<Dialled, void, void> {
-  const { signal } = options;
+  const { signal, more } = options;
   signal.throwIfAborted();
   const answered: Dialled[] = [];
   const pending = new Set<Socket>();
   let wake: () => void = () => undefined;
-  for (const { endpoint, port } of targets.slice(0, MAX_ADDRESSES)) {
-    const { address } = endpoint;
-    const socket = connectTo(address, port, (why) => {
-      pending.delete(socket);
-      if (why === null) answered.push({ address, port, socket });
-      else options.onFailure({ address, port, why });
-      wake();
-    });
-    pending.add(socket);
-  }
+  let dialled = 0;
+  let complete = false;
+  const start = (found: readonly DialTarget[]): void => {
+    for (const { endpoint, port } of found.slice(0, MAX_ADDRESSES - dialled)) {
+      dialled += 1;
+      const { address } = endpoint;
+      const socket = connectTo(address, port, (why) => {
+        pending.delete(socket);
+        if (why === null) answered.push({ address, port, socket });
+        else options.onFailure({ address, port, why });
+        wake();
+      });
+      pending.add(socket);
+    }
+  };
+  const startLast = (found: readonly DialTarget[]): void => {
+    if (complete) return;
+    complete = true;
+    start(found);
+    wake();
+  };
+  start(targets);
+  if (more === undefined) complete = true;
+  else void more.then(startLast);
   const onAbort = (): void => wake();
   signal.addEventListener("abort", onAbort, { once: true });
   try {
@@ -59,10 +81,11 @@ export async function* dial(
       const next = answered.shift();
       // One that waited too long for its turn may have been closed by sshd.
       if (next !== undefined && !next.socket.destroyed) yield next;
-      else if (next === undefined && pending.size === 0) return;
+      else if (next === undefined && complete && pending.size === 0) return;
       else if (next === undefined) await new Promise<void>((resolve) => (wake = resolve));
     }
   } finally {
+    complete = true;
     signal.removeEventListener("abort", onAbort);
     for (const socket of pending) socket.destroy();
     for (const { socket } of answered) socket.destroy();

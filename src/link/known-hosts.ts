@@ -51,6 +51,9 @@ export function parseFoundKeys(output: string, exact: boolean): KnownKey[] {
   return keys;
 }
 
+/** See `findKnownKeys`. */
+export type FindKnownKeys = typeof findKnownKeys;
+
 /**
  * What the known_hosts files say of the host on this port. Missing files count as empty. Rejects with
  * `ssh-keygen-missing`, or `revoked-keys-unreadable` when RevokedHostKeys cannot be honoured.
@@ -79,6 +82,24 @@ export async function findKnownKeys(
   ]);
   const revoked = settings.revokedHostKeys === null ? [] : await readRevoked(settings.revokedHostKeys);
   return [...(await Promise.all(searches)).flat(), ...revoked];
+}
+
+/** Of one host, by port. */
+export type KnownKeysAt = (port: number) => Promise<readonly KnownKey[]>;
+
+/** Searches once for each port. What is never awaited may fail unnoticed. */
+export function searchByPort(
+  settings: SshSettings,
+  deps: Parameters<FindKnownKeys>[2],
+  find: FindKnownKeys = findKnownKeys,
+): KnownKeysAt {
+  const searches = new Map<number, Promise<readonly KnownKey[]>>();
+  return (port) => {
+    const search = searches.get(port) ?? find(settings, port, deps);
+    searches.set(port, search);
+    search.catch(() => undefined);
+    return search;
+  };
 }
 
 /** RevokedHostKeys as plain public keys. Like ssh, refuses to go on without it. */

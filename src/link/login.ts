@@ -2,10 +2,10 @@
 
 import type { Logger } from "pino";
 import { TetherError } from "../util/errors.js";
-import { dial, type Dialled, type DialFailure } from "./dial.js";
+import { dial, type Dialled, type DialFailure, type DialTarget } from "./dial.js";
 import { hostKeySubject } from "./host-key.js";
 import { gatherIdentities } from "./identities.js";
-import { findKnownKeys } from "./known-hosts.js";
+import { searchByPort, type KnownKeysAt } from "./known-hosts.js";
 import type { Endpoint } from "./link.js";
 import { openSession, SessionError, type Session } from "./session.js";
 import type { HostConfig, SshSettings } from "./ssh-config.js";
@@ -15,6 +15,10 @@ export interface LoginArgs {
   readonly settings: SshSettings;
   /** Where discovery has seen the machine. All are tried at once. */
   readonly endpoints: readonly Endpoint[];
+  /** Where it was seen besides, when that is known. Must not reject. */
+  readonly more?: Promise<readonly Endpoint[]> | undefined;
+  /** What known_hosts says, where a search has begun already. */
+  readonly knownKeys?: KnownKeysAt | undefined;
   /** Calls the attempt off. Has no effect on what it has led to. */
   readonly signal: AbortSignal;
   readonly log: Logger;
@@ -43,25 +47,33 @@ export async function logIn<T>(
   args: LoginArgs,
   use: (session: Session, dialled: Dialled) => Promise<T>,
 ): Promise<T> {
-  const { settings, signal, log } = args;
+  const { settings, signal, log, knownKeys = searchByPort(settings, args) } = args;
   const identities = gatherIdentities(settings, args);
-  const targets = args.endpoints.map((endpoint) => ({ endpoint, port: portFor(settings, endpoint) }));
-  const ports = new Set(targets.map((target) => target.port));
-  const known = new Map([...ports].map((port) => [port, findKnownKeys(settings, port, args)]));
-  // They are awaited when an address has answered, which may be never.
-  for (const promise of [identities, ...known.values()]) promise.catch(() => undefined);
+  // It is awaited when an address has answered, which may be never.
+  identities.catch(() => undefined);
+  const targetsAt = (endpoints: readonly Endpoint[]): DialTarget[] =>
+    endpoints.map((endpoint) => {
+      const port = portFor(settings, endpoint);
+      void knownKeys(port);
+      return { endpoint, port };
+    });
 
   const silent: DialFailure[] = [];
   const refused: TetherError[] = [];
-  for await (const dialled of dial(targets, { signal, onFailure: (failure) => silent.push(failure) })) {
+  const options = {
+    signal,
+    onFailure: (failure: DialFailure) => silent.push(failure),
+    ...(args.more === undefined ? {} : { more: args.more.then(targetsAt) }),
+  };
+  for await (const dialled of dial(targetsAt(args.endpoints), options)) {
     try {
       const { address, port } = dialled;
       const session = await openSession(dialled, {
         login: loginName(args),
         subject: hostKeySubject(args.trustCommand, settings, { address, port }),
-        ...(await identities),
+        identities,
         user: settings.user,
-        known: (await known.get(port)) ?? [],
+        known: await knownKeys(port),
         signal,
       });
       args.onLogin?.({ address, port, key: session.key });

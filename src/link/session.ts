@@ -5,10 +5,10 @@ import ssh2 from "ssh2";
 import type { Client } from "ssh2";
 import { TetherError } from "../util/errors.js";
 import { brief } from "./brief.js";
-import type { Attempt } from "./auth-plan.js";
 import { authError, createAuthenticator, SIGN_MS } from "./authenticator.js";
 import type { Dialled } from "./dial.js";
 import { hostKeyAlgorithms, hostKeyError, judgeHostKey, type HostKeySubject } from "./host-key.js";
+import type { Identities } from "./identities.js";
 import type { KnownKey } from "./known-hosts.js";
 import { KEEPALIVE_MS } from "./liveness.js";
 
@@ -23,9 +23,8 @@ export interface Session {
 export interface SessionOptions {
   readonly user: string;
   readonly known: readonly KnownKey[];
-  readonly attempts: readonly Attempt[];
-  /** A sentence on an agent that could not help, for the message when no key is accepted. */
-  readonly note: string | null;
+  /** Awaited when sshd wants to see a key, for looking for an agent takes as long as agreeing on session keys. */
+  readonly identities: Promise<Identities>;
   readonly subject: HostKeySubject;
   /** `user@host`, for messages. */
   readonly login: string;
@@ -48,10 +47,10 @@ export class SessionError extends Error {
   }
 }
 
-/** Takes over the socket. Rejects with a SessionError, or with the signal's reason; the socket is closed then. */
+/** Takes over the socket. Rejects with a SessionError, as `identities`, or with the signal's reason; the socket is closed then. */
 export function openSession(dialled: Dialled, options: SessionOptions): Promise<Session> {
   const { socket } = dialled;
-  const { known, subject, signal } = options;
+  const { known, identities, subject, signal } = options;
   return new Promise((resolve, reject) => {
     const client = new ssh2.Client();
     const at = `${dialled.address} port ${dialled.port}`;
@@ -87,15 +86,16 @@ export function openSession(dialled: Dialled, options: SessionOptions): Promise<
       );
     };
 
-    const auth = createAuthenticator(options.user, options.attempts, (busy) => {
+    const auth = createAuthenticator(options.user, identities, (busy) => {
       if (!settled) watch(busy ? SIGN_MS : READY_MS);
     });
+    identities.catch(fail);
     const onError = (error: Error & { level?: string; code?: unknown }): void => {
       // The authenticator has noted it, and ssh2 goes on with the next key.
       if (error.level === "agent") return;
       if (denied !== null) fail(new SessionError(denied, false));
       else if (auth.record.methods !== null && isRefusal(error)) {
-        fail(new SessionError(authError(auth.record, options.login, options.note), true));
+        fail(new SessionError(authError(auth.record, options.login), true));
       } else failWith("ssh-failed", `SSH with ${at}: ${brief(error.message)}`);
     };
     // ssh2 may report one failure twice, and a later one at any time.

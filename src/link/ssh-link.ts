@@ -30,7 +30,7 @@ async function establish(session: Session, dialled: Dialled, args: ConnectArgs):
   const line = holdSession(session, login, (reason) => channels.end(reason));
   const { transport, daemon } = await line.establish(args.signal, async () => {
     const reached = await chooseTransport(config, channels, handshake, login);
-    if (reached.transport === "socket") await channels.nudge();
+    if (reached.transport === "socket") void channels.nudge();
     return reached;
   });
   const openDaemon = (): ReturnType<SshLink["openDaemon"]> => channels.open(transport);

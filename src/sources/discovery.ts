@@ -1,5 +1,6 @@
 // Where a machine is: addresses as they are, `.local` names and services by multicast, other names by the
-// system's resolver. Every lookup asks afresh; nothing is remembered but what a watch compares with.
+// system's resolver. Every lookup asks afresh; nothing is remembered but what a watch compares with, and for a second what
+// nobody will repeat.
 
 import type { NetworkInterfaceInfo } from "node:os";
 
@@ -8,7 +9,8 @@ import type { Logger } from "pino";
 import type { Endpoint } from "../link/link.js";
 import { messageOf } from "../util/errors.js";
 import { askFor } from "./discovery/asking.js";
-import { createPicture, MAX_ENDPOINTS, type Question } from "./discovery/picture.js";
+import { createPicture, endpointKey, MAX_ENDPOINTS, type Question } from "./discovery/picture.js";
+import { createRecent } from "./discovery/recent.js";
 import type { HeardRecord } from "./discovery/records.js";
 import { createResolver } from "./discovery/resolver.js";
 import { createSockets } from "./discovery/sockets.js";
@@ -21,6 +23,16 @@ export type { LookupTarget, News };
 export interface LookupResult {
   readonly endpoints: readonly Endpoint[];
   readonly how: "address" | "mdns" | "service" | "resolver";
+  /** Only for `eager`, and only by multicast: the others, a moment later. Never rejects. */
+  readonly more?: Promise<readonly Endpoint[]>;
+}
+
+/** When a lookup by multicast ends; it is a moment after the first answer where neither is set. */
+export interface LookupOptions {
+  /** At the first answer; what comes a moment later is in `more`. */
+  readonly eager?: boolean;
+  /** At the deadline: more than one machine may answer. */
+  readonly thorough?: boolean;
 }
 
 /** Finds machines, and hears them announce themselves. */
@@ -29,11 +41,7 @@ export interface Discovery {
    * Asks now. Resolves to every address known within the deadline (1.5 s by multicast, 2 s by the resolver),
    * possibly none; rejects only when aborted. By multicast the first machine that answers ends it, unless `thorough`.
    */
-  lookup(
-    target: LookupTarget,
-    signal: AbortSignal,
-    options?: { readonly thorough: boolean },
-  ): Promise<LookupResult>;
+  lookup(target: LookupTarget, signal: AbortSignal, options?: LookupOptions): Promise<LookupResult>;
   /**
    * Calls back when multicast says something unasked about the target: it announced itself (all its known
    * addresses), or it said goodbye (the addresses withdrawn). Answers to other machines' questions count as
@@ -67,6 +75,7 @@ interface Watched {
 export function createDiscovery(deps: DiscoveryDeps): Discovery {
   const { log, includeLoopback = false } = deps;
   const resolver = createResolver();
+  const recent = createRecent();
   const listeners = new Set<(link: string, records: readonly HeardRecord[]) => void>();
   const watched = new Map<string, Watched>();
   const lookups = new Map<AbortController, string>();
@@ -77,13 +86,15 @@ export function createDiscovery(deps: DiscoveryDeps): Discovery {
     includeLoopback,
     onRecords: (link, records) => {
       const now = performance.now();
+      recent.hear({ link, records, at: now });
       for (const listener of listeners) listener(link, records);
       const underWay = new Set(lookups.values());
       for (const [key, { watching }] of watched) {
         if (!underWay.has(key)) watching.hear(link, records, now);
       }
     },
-    onGone: (link) => {
+    onGone: (link, same) => {
+      if (!same) recent.forget(link);
       for (const { watching } of watched.values()) watching.forget(link);
     },
   });
@@ -96,25 +107,33 @@ export function createDiscovery(deps: DiscoveryDeps): Discovery {
   const lookUpByMulticast = async (
     target: MulticastTarget,
     signal: AbortSignal,
-    thorough: boolean,
-  ): Promise<Endpoint[]> => {
+    { eager = false, thorough = false }: LookupOptions,
+  ): Promise<Omit<LookupResult, "how">> => {
     openSockets();
     const key = targetKey(target);
     const picture = createPicture(target);
+    const now = (): number => performance.now();
+    for (const { link, records, at } of recent.packets(now())) picture.apply(link, records, at);
     const stop = new AbortController();
     const onAbort = (): void => stop.abort();
     signal.addEventListener("abort", onAbort, { once: true });
     lookups.set(stop, key);
-    try {
-      const now = (): number => performance.now();
-      await askFor(picture, { ask: sockets.ask, listen, now, thorough }, stop.signal);
-    } finally {
+    let onAnswered: () => void = () => undefined;
+    const answered = new Promise<void>((resolve) => (onAnswered = resolve));
+    const asking = { ask: sockets.ask, listen, now, thorough, onAnswered };
+    const whole = askFor(picture, asking, stop.signal).then(() => {
       lookups.delete(stop);
       signal.removeEventListener("abort", onAbort);
-    }
+      if (!signal.aborted) watched.get(key)?.watching.adopt(picture, now());
+      return picture.endpoints();
+    });
+    if (eager) await Promise.race([answered, whole]);
+    else await whole;
     signal.throwIfAborted();
-    watched.get(key)?.watching.adopt(picture, performance.now());
-    return picture.endpoints();
+    const endpoints = picture.endpoints();
+    if (!eager) return { endpoints };
+    const known = new Set(endpoints.map(endpointKey));
+    return { endpoints, more: whole.then((all) => all.filter((one) => !known.has(endpointKey(one)))) };
   };
 
   const listen = (onRecords: (link: string, records: readonly HeardRecord[]) => void): (() => void) => {
@@ -142,7 +161,7 @@ export function createDiscovery(deps: DiscoveryDeps): Discovery {
   };
 
   return {
-    lookup: async (asked, signal, { thorough } = { thorough: false }) => {
+    lookup: async (asked, signal, options = {}) => {
       signal.throwIfAborted();
       const target = parseTarget(asked);
       switch (target.kind) {
@@ -152,7 +171,7 @@ export function createDiscovery(deps: DiscoveryDeps): Discovery {
           return { endpoints: await lookUpByResolver(target.name, signal), how: "resolver" };
         case "mdns":
         case "service":
-          return { endpoints: await lookUpByMulticast(target, signal, thorough), how: target.kind };
+          return { ...(await lookUpByMulticast(target, signal, options)), how: target.kind };
       }
     },
     watch: (asked, onNews) => {

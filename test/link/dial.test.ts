@@ -70,3 +70,40 @@ test("an abort ends it with the signal's reason", async () => {
   };
   await expect(all()).rejects.toThrow("called off");
 });
+
+test("dials what is known later too, and waits for it before it gives up", async () => {
+  const port = await listenOn("127.0.0.1");
+  let tell: (targets: { endpoint: Endpoint; port: number }[]) => void = () => undefined;
+  const more = new Promise<{ endpoint: Endpoint; port: number }[]>((resolve) => (tell = resolve));
+  const failures: DialFailure[] = [];
+  const options = {
+    signal: new AbortController().signal,
+    more,
+    onFailure: (failure: DialFailure) => {
+      failures.push(failure);
+      tell([{ endpoint: endpoint("127.0.0.1"), port }]);
+    },
+  };
+  const seen: Dialled[] = [];
+  for await (const dialled of dial([{ endpoint: endpoint("127.0.0.3"), port }], options)) {
+    seen.push(dialled);
+    dialled.socket.destroy();
+  }
+  expect(failures.map(({ address }) => address)).toEqual(["127.0.0.3"]);
+  expect(seen.map(({ address }) => address)).toEqual(["127.0.0.1"]);
+});
+
+test("what is known only after the loop was left is not dialled", async () => {
+  const port = await listenOn("127.0.0.1");
+  const target = { endpoint: endpoint("127.0.0.1"), port };
+  let tell: (targets: (typeof target)[]) => void = () => undefined;
+  const more = new Promise<(typeof target)[]>((resolve) => (tell = resolve));
+  const options = { signal: new AbortController().signal, more, onFailure: () => undefined };
+  for await (const dialled of dial([target], options)) {
+    dialled.socket.destroy();
+    break;
+  }
+  tell([target]);
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  expect(accepted).toHaveLength(1);
+});

@@ -7,6 +7,8 @@ import type { Picture, Question } from "./picture.js";
 export interface AskingDeps {
   /** Listens to the deadline, whoever has answered before: more than one machine may. */
   readonly thorough: boolean;
+  /** The picture holds an answer; what comes now adds to it. */
+  readonly onAnswered?: () => void;
   /** Asks on every link; each list is a packet. Returns on how many links. */
   readonly ask: (packets: readonly (readonly Question[])[]) => number;
   /** Calls back with everything heard until unsubscribed. */
@@ -34,7 +36,7 @@ export const PARTIAL_MS = 700;
 export const DEADLINE_MS = 1500;
 
 /**
- * Asks until the picture holds an IPv4 endpoint (any, after a while), and a little longer for the others; the
+ * Asks until the picture holds an IPv4 endpoint (any, after a while), and listens a little longer for the others; the
  * picture stays empty when nobody answers in time, or at once when there is no link to ask on. Ends early
  * when aborted; never rejects.
  */
@@ -70,12 +72,16 @@ export async function askFor(picture: Picture, deps: AskingDeps, signal: AbortSi
     if (isAnswered()) finish();
   };
 
+  const gather = (): void => {
+    if (gathering || !isAnswered()) return;
+    gathering = true;
+    deps.onAnswered?.();
+    later(GATHER_MS, endGathering);
+  };
   const stopListening = deps.listen((link, records) => {
     picture.apply(link, records, deps.now());
     followUp();
-    if (gathering || !isAnswered()) return;
-    gathering = true;
-    later(GATHER_MS, endGathering);
+    gather();
   });
   signal.addEventListener("abort", finish, { once: true });
   try {
@@ -86,6 +92,7 @@ export async function askFor(picture: Picture, deps: AskingDeps, signal: AbortSi
     });
     later(DEADLINE_MS, finish);
     ask();
+    gather();
     await finished;
   } finally {
     for (const timer of timers) clearTimeout(timer);

@@ -28,22 +28,34 @@ export interface SocketsDeps {
   readonly includeLoopback: boolean;
   /** Records were heard on an interface. */
   readonly onRecords: (link: string, records: HeardRecord[]) => void;
-  /** What was heard on this interface is void: it is gone, changed, or another one now. */
-  readonly onGone: (link: string) => void;
+  /** What was heard on this interface is void: it is gone, changed, or (`same`: as far as can be seen it is not) another one. */
+  readonly onGone: (link: string, same: boolean) => void;
   readonly open?: (link: MulticastLink, events: MdnsSocketEvents) => MdnsSocket;
 }
+
+/** How long a socket that is replaced may still be read: what has come in may not come again, in milliseconds. */
+const LINGER_MS = 100;
 
 /** No sockets yet: the first `refresh` opens them. */
 export function createSockets(deps: SocketsDeps): Sockets {
   const { log, interfaces = networkInterfaces, open = openMdnsSocket } = deps;
   const sockets = new Map<string, MdnsSocket>();
   const closings = new Set<Promise<void>>();
+  const lingering = new Map<MdnsSocket, NodeJS.Timeout>();
   let closed = false;
 
-  const drop = (key: string, socket: MdnsSocket): void => {
-    sockets.delete(key);
+  const end = (socket: MdnsSocket): void => {
+    clearTimeout(lingering.get(socket));
+    lingering.delete(socket);
     const closing = socket.close().finally(() => closings.delete(closing));
     closings.add(closing);
+  };
+
+  const linger = (socket: MdnsSocket): void => {
+    lingering.set(
+      socket,
+      setTimeout(() => end(socket), LINGER_MS),
+    );
   };
 
   const add = (link: MulticastLink): void => {
@@ -74,11 +86,14 @@ export function createSockets(deps: SocketsDeps): Sockets {
     refresh: (force) => {
       const links = closed ? undefined : wanted();
       if (links === undefined) return;
-      const keys = new Set(force ? [] : links.map((link) => link.key));
+      const keys = new Set(links.map((link) => link.key));
       for (const [key, socket] of sockets) {
-        if (keys.has(key)) continue;
-        drop(key, socket);
-        deps.onGone(socket.link.name);
+        const same = keys.has(key);
+        if (same && !force) continue;
+        sockets.delete(key);
+        if (same) linger(socket);
+        else end(socket);
+        deps.onGone(socket.link.name, same);
         log.debug({ interface: socket.link.name, family: socket.link.family }, "multicast link closed");
       }
       for (const link of links) if (!sockets.has(link.key)) add(link);
@@ -89,7 +104,8 @@ export function createSockets(deps: SocketsDeps): Sockets {
     },
     close: async () => {
       closed = true;
-      for (const [key, socket] of sockets) drop(key, socket);
+      for (const socket of [...sockets.values(), ...lingering.keys()]) end(socket);
+      sockets.clear();
       await Promise.all(closings);
     },
   };

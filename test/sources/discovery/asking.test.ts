@@ -14,13 +14,22 @@ import { addressRecord, serviceRecord } from "../../support/mdns-records.js";
 beforeEach(() => vi.useFakeTimers());
 afterEach(() => vi.useRealTimers());
 
-function start(options: { links?: number; service?: boolean; thorough?: boolean } = {}) {
+interface Options {
+  links?: number;
+  service?: boolean;
+  thorough?: boolean;
+  known?: HeardRecord[];
+}
+
+function start(options: Options = {}) {
   const picture = createPicture(
     options.service === true
       ? { kind: "service", service: "_ssh._tcp.local", instance: "pi._ssh._tcp.local" }
       : { kind: "mdns", name: "pi.local" },
   );
+  picture.apply("eth0", options.known ?? [], Date.now());
   const began = Date.now();
+  let answeredAt: number | undefined;
   const asked: { at: number; packets: readonly (readonly Question[])[] }[] = [];
   const listeners = new Set<(link: string, records: readonly HeardRecord[]) => void>();
   const abort = new AbortController();
@@ -29,6 +38,7 @@ function start(options: { links?: number; service?: boolean; thorough?: boolean 
     picture,
     {
       thorough: options.thorough ?? false,
+      onAnswered: () => (answeredAt = Date.now() - began),
       ask: (packets) => {
         asked.push({ at: Date.now() - began, packets });
         return options.links ?? 1;
@@ -49,6 +59,7 @@ function start(options: { links?: number; service?: boolean; thorough?: boolean 
     hear: (...records: HeardRecord[]) => {
       for (const listener of listeners) listener("eth0", records);
     },
+    answeredAt: () => answeredAt,
     endedAt: () => endedAt,
   };
 }
@@ -88,8 +99,19 @@ describe("askFor", () => {
     expect(asking.endedAt()).toBeUndefined();
     await vi.advanceTimersByTimeAsync(10_000);
     expect(asking.endedAt()).toBe(3 + GATHER_MS);
+    expect(asking.answeredAt()).toBe(3);
     expect(asking.picture.endpoints()).toHaveLength(2);
     expect(asking.asked).toHaveLength(1);
+  });
+
+  it("does not ask for what was said just now, and gathers all the same", async () => {
+    const asking = start({ known: [four] });
+    expect(asking.answeredAt()).toBe(0);
+    asking.hear(six);
+    await vi.advanceTimersByTimeAsync(10_000);
+    expect(asking.asked).toEqual([]);
+    expect(asking.endedAt()).toBe(GATHER_MS);
+    expect(asking.picture.endpoints()).toHaveLength(2);
   });
 
   it("asks on for the IPv4 half, and in the end does without", async () => {

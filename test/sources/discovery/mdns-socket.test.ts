@@ -67,6 +67,17 @@ describe("on the loopback interface", () => {
     expect(await lookup(name)).toEqual({ endpoints: [{ address: "127.0.0.7", family: 4 }], how: "mdns" });
   });
 
+  it("tells of the first answer at once when asked to, and of the others a moment later", async () => {
+    start(loopback);
+    responder.on("query", () => {
+      setTimeout(() => responder.respond([{ name, type: "A", ttl: 120, data: "127.0.0.8" }]), 20);
+    });
+    const { signal } = new AbortController();
+    const { endpoints, more } = await discovery!.lookup({ host: name }, signal, { eager: true });
+    expect(endpoints).toEqual([{ address: "127.0.0.7", family: 4 }]);
+    expect(await more).toEqual([{ address: "127.0.0.8", family: 4 }]);
+  });
+
   it("does not fall over packets that are no DNS", async () => {
     start(loopback);
     expect((await lookup(name)).endpoints).toHaveLength(1);

@@ -1,0 +1,41 @@
+// What multicast has said in the last second: a responder does not repeat that (RFC 6762 section 6; avahi keeps silent for
+// 500 ms), so a lookup that asks just then would hear nothing.
+
+import type { HeardRecord } from "./records.js";
+
+/** The records of one packet. */
+export interface Packet {
+  /** The interface on which it was heard. */
+  readonly link: string;
+  readonly records: readonly HeardRecord[];
+  /** Milliseconds from any origin. */
+  readonly at: number;
+}
+
+/** See `createRecent`. */
+export interface Recent {
+  hear(packet: Packet): void;
+  /** What is young enough at `now`, oldest first. */
+  packets(now: number): readonly Packet[];
+  /** Forgets what was heard on an interface. */
+  forget(link: string): void;
+}
+
+export const RECENT_MS = 1000;
+
+/** A second of a lively network; of a flood the oldest are forgotten. */
+const MAX_PACKETS = 64;
+
+export function createRecent(): Recent {
+  let heard: readonly Packet[] = [];
+  const youngAt = (now: number): readonly Packet[] => heard.filter(({ at }) => now - at <= RECENT_MS);
+  return {
+    hear: (packet) => {
+      heard = [...youngAt(packet.at), packet].slice(-MAX_PACKETS);
+    },
+    packets: youngAt,
+    forget: (link) => {
+      heard = heard.filter((packet) => packet.link !== link);
+    },
+  };
+}
