@@ -2,7 +2,6 @@
 
 import { askDaemon } from "../control/client.js";
 import type { StatusReport } from "../control/messages.js";
-import { unknownCache } from "../control/unknown-cache.js";
 import { TetherError } from "../util/errors.js";
 import { exitCode } from "./exit.js";
 
@@ -19,12 +18,12 @@ export async function askStatus(controlSocket: string): Promise<StatusReport> {
   return reportOf(await askDaemon(controlSocket, { command: "status" }, { timeoutMs }));
 }
 
-/** The caches that a person asks about. @throws TetherError `unknown-cache` */
-export function chosen(report: StatusReport, cache: string | undefined): string[] {
+/** The caches that a person asks about. Rejects with a TetherError `unknown-cache`. */
+export async function chosen(report: StatusReport, cache: string | undefined): Promise<string[]> {
   const names = Object.keys(report.caches);
   if (cache === undefined) return names;
   if (names.includes(cache)) return [cache];
-  throw unknownCache(cache, names);
+  throw (await import("../control/unknown-cache.js")).unknownCache(cache, names);
 }
 
 /** The exit code that says whether these are all online. */

@@ -3,7 +3,6 @@
 import { setMaxListeners } from "node:events";
 import { closeSync } from "node:fs";
 import { constants } from "node:os";
-import { createInterface } from "node:readline";
 
 /** The parts of a writable stream that commands use. */
 interface Output {
@@ -45,7 +44,10 @@ export function processContext(): CliContext {
     env: process.env,
     stdout: process.stdout,
     stderr: process.stderr,
-    ask: process.stdin.isTTY && process.stdout.isTTY ? askAtTerminal : undefined,
+    // Found out when it is looked at: Node opens a stream for that, and `status` has no time to spare.
+    get ask() {
+      return process.stdin.isTTY && process.stdout.isTTY ? askAtTerminal : undefined;
+    },
     now: Date.now,
     interrupted: () => {
       const controller = new AbortController();
@@ -70,7 +72,8 @@ function leaveTerminal(): void {
 }
 
 /** The terminal itself edits the line, so that an interruption ends the process as it always does. */
-function askAtTerminal(question: string): Promise<string | null> {
+async function askAtTerminal(question: string): Promise<string | null> {
+  const { createInterface } = await import("node:readline");
   const lines = createInterface({ input: process.stdin, output: process.stdout, terminal: false });
   return new Promise((resolve) => {
     lines.once("close", () => resolve(null));

@@ -19,7 +19,7 @@ export async function statusWaybar(
   const line = async (): Promise<string> => {
     try {
       const report = await askStatus(controlSocket);
-      return waybarLine(report, chosen(report, args.cache));
+      return waybarLine(report, await chosen(report, args.cache));
     } catch (error) {
       // A mistyped name is the one thing that waiting does not mend.
       if (error instanceof TetherError && error.code === "unknown-cache") throw error;

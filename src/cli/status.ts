@@ -6,7 +6,6 @@ import { TetherError } from "../util/errors.js";
 import { askStatus, chosen, codeFor } from "./ask-status.js";
 import { appearance, type CliContext } from "./context.js";
 import { exitCode } from "./exit.js";
-import { statusText } from "./status-text.js";
 
 export interface StatusArguments {
   readonly cache?: string | undefined;
@@ -26,17 +25,18 @@ export async function status(context: CliContext, args: StatusArguments): Promis
     throw error;
   });
   if (report === null) return exitCode.noDaemon;
-  const names = chosen(report, args.cache);
-  if (args.quiet !== true) context.stdout.write(rendered(context, args, report, names));
+  const names = await chosen(report, args.cache);
+  if (args.quiet !== true) context.stdout.write(await rendered(context, args, report, names));
   return codeFor(report, names);
 }
 
-function rendered(
+async function rendered(
   context: CliContext,
   { json, plain }: StatusArguments,
   report: StatusReport,
   names: readonly string[],
-): string {
+): Promise<string> {
   if (json === true) return `${JSON.stringify(report, null, 2)}\n`;
+  const { statusText } = await import("./status-text.js");
   return statusText(report, names, { now: context.now(), ...appearance(context, { plain: plain === true }) });
 }

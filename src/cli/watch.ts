@@ -57,7 +57,7 @@ async function see(
 ): Promise<Seen> {
   try {
     const report = await askStatus(controlSocket);
-    const names = chosen(report, cache);
+    const names = await chosen(report, cache);
     const code = codeFor(report, names);
     if (json === true) {
       const text = `${JSON.stringify(report, null, 2)}\n`;
