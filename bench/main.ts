@@ -9,9 +9,11 @@ import { load, readMachine, type Machine } from "./machine.js";
 import { fetching } from "./measure/fetching.js";
 import { inTheLab } from "./measure/in-the-lab.js";
 import { hook } from "./measure/hook.js";
+import { lowPower } from "./measure/low-power.js";
 import { nothingToDo } from "./measure/nothing-to-do.js";
 import { pushing } from "./measure/pushing.js";
 import { rawBytes } from "./measure/raw-bytes.js";
+import { scale } from "./measure/scale.js";
 import { status } from "./measure/status.js";
 import { uploading } from "./measure/uploading.js";
 import { parseOptions, usage, type Options } from "./options.js";
@@ -28,6 +30,8 @@ const measurements: readonly Measurement[] = [
   rawBytes,
   hook,
   status,
+  scale,
+  lowPower,
   inTheLab,
 ];
 const letters = measurements.flatMap((one) => [...one.letters]).toSorted();

@@ -10,7 +10,7 @@ import { cpuSeconds } from "../world/cpu.js";
 import { startDelayProxy } from "../world/delay-proxy.js";
 import { makeLaptop, startTether, substituterOf, type Laptop, type Way } from "../world/laptop.js";
 import { makePi, type Pi } from "../world/pi.js";
-import { askForMissing, missingPaths } from "./missing.js";
+import { askForNarinfos, missingPaths } from "./missing.js";
 import type { NixVersion } from "../../test/support/private-nix.js";
 
 const ways: readonly Way[] = ["nix-tether", "ssh-ng", "nginx"];
@@ -130,7 +130,8 @@ function askOnce(bench: Bench, place: Place, way: Way): Promise<void> {
       bench.recorder.add(setting, way, "s", seconds);
       bench.say(`d ${what}, Nix ${nix}, ${delayMs} ms, ${way}: ${seconds.toFixed(2)} s`);
     };
-    if (way !== "ssh-ng") record("raw HTTP", await askForMissing(new URL(url), missingPaths("raw", count)));
+    if (way !== "ssh-ng")
+      record("raw HTTP", await askForNarinfos(new URL(url), missingPaths("raw", count), 404));
     // That would take it more than a second for each path.
     if (way === "ssh-ng" && nix === "2.8") return;
     const list = join(laptop.nix.dir, "missing");

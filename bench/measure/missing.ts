@@ -14,8 +14,12 @@ export function missingPaths(seed: string, count: number): string[] {
   return Array.from({ length: count }, (_, at) => inventPath(`missing-${at}`, seed));
 }
 
-/** The seconds until all are answered; throws unless each answer is 404. */
-export async function askForMissing(cache: URL, paths: readonly string[]): Promise<number> {
+/** The seconds until all are answered; throws unless each answer has this status. */
+export async function askForNarinfos(
+  cache: URL,
+  paths: readonly string[],
+  status: 200 | 404,
+): Promise<number> {
   const left = paths.map((path) => baseNameOf(path).slice(0, 32));
   const prefix = cache.pathname.replace(/\/$/, "");
   const worker = async (): Promise<void> => {
@@ -26,7 +30,7 @@ export async function askForMissing(cache: URL, paths: readonly string[]): Promi
       for (let hash = left.pop(); hash !== undefined; hash = left.pop()) {
         socket.write(`GET ${prefix}/${hash}.narinfo HTTP/1.1\r\nHost: ${cache.host}\r\n\r\n`);
         while (!isWhole(text)) text += String((await once(socket, "data"))[0]);
-        if (!text.startsWith("HTTP/1.1 404"))
+        if (!text.startsWith(`HTTP/1.1 ${status}`))
           throw new Error(`${cache.href} answers ${text.split("\r\n", 1)[0]}`);
         text = "";
       }

@@ -9,7 +9,7 @@ import { makeLaptop, startTether } from "../world/laptop.js";
 import { makePi } from "../world/pi.js";
 
 /** A thing with a hundred dependencies. */
-const expression = `
+export const manyDependencies = `
 let
   make = name: inputs: derivation {
     inherit name inputs;
@@ -33,7 +33,7 @@ export const nothingToDo: Measurement = {
           const online = await startTether(scope, laptop, pi, port);
           const away = await startTether(scope, laptop, pi, await freePort(), { away: true });
           const file = join(laptop.nix.dir, "top.nix");
-          await writeFile(file, expression);
+          await writeFile(file, manyDependencies);
           const build = `nix build --no-link -f ${file}`;
           await laptop.run(build);
           const setting = { measure: "e", what: "nix build, all of it there", nix, delayMs };

@@ -51,26 +51,43 @@ export interface Tether {
   readonly home: DaemonHome;
   readonly daemon: RunningDaemon;
   /** What the override lists. */
+  readonly urls: readonly string[];
+  /** The first of it. */
   readonly url: string;
 }
 
-/**
- * Starts our daemon; resolves when it lists the Pi, or with `away` when it has found nobody. `profiles` is a folder for
- * CPU profiles, written when it ends.
- */
+export interface TetherOptions {
+  /** Nobody is found, and so nobody is listed. */
+  readonly away?: boolean;
+  /** A folder for CPU profiles, written when it ends. */
+  readonly profiles?: string | null;
+  /** Further caches: their names, with the ports of sshd. */
+  readonly others?: Readonly<Record<string, number>>;
+  /** Those of them that are not found. */
+  readonly othersAway?: readonly string[];
+  /** Of the environment. */
+  readonly env?: NodeJS.ProcessEnv;
+  /** The Pi's name or address. */
+  readonly host?: string;
+  /** Further tables of the configuration. */
+  readonly config?: string;
+}
+
+/** Starts our daemon; resolves when it lists what is to be found. */
 export async function startTether(
   scope: Scope,
   laptop: Laptop,
   pi: Pi,
   port: number,
-  options: { readonly away?: boolean; readonly profiles?: string | null } = {},
+  options: TetherOptions = {},
 ): Promise<Tether> {
   const program = repositoryFile("dist/main.js");
   await stat(program);
-  const { profiles = null } = options;
+  const { profiles = null, others = {}, othersAway = [], away = false } = options;
   const home = await makeDaemonHome(program, {
     nodeFlags: profiles === null ? [] : ["--cpu-prof", `--cpu-prof-dir=${profiles}`],
     env: {
+      ...options.env,
       PATH: `${laptop.nix.env["PATH"]}`,
       NIX_STATE_DIR: `${laptop.nix.env["NIX_STATE_DIR"]}`,
       NIX_TETHER_LOG: "info",
@@ -78,14 +95,15 @@ export async function startTether(
   });
   await scope.add(home);
   const settings = {
-    host: "127.0.0.1",
-    port,
+    host: options.host ?? "127.0.0.1",
     user: "root",
     "identity-file": pi.key.file,
     "known-hosts": pi.knownHosts,
     "remote-socket": pi.daemonSocket,
   };
-  await home.configure(cacheTable("pi", settings));
+  const ports = Object.entries({ pi: port, ...others });
+  const tables = ports.map(([name, at]) => cacheTable(name, { ...settings, port: at }));
+  await home.configure([...tables, options.config ?? ""].join(""));
   const daemon = home.start();
   // Ends in order, so that its profile is written.
   await scope.add({
@@ -94,8 +112,9 @@ export async function startTether(
       await daemon.ended;
     },
   });
-  const [listed] = await home.untilListed(options.away === true ? [] : ["pi"], 20_000);
-  return { home, daemon, url: listed?.url ?? "" };
+  const found = ports.map(([name]) => name).filter((name) => !away && !othersAway.includes(name));
+  const listed = await home.untilListed(found.toSorted(), 20_000);
+  return { home, daemon, urls: listed.map(({ url }) => url), url: listed[0]?.url ?? "" };
 }
 
 /** How Nix is told of the Pi: `-tether` once our daemon lists it. */
