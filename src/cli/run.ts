@@ -2,18 +2,22 @@
 
 import path from "node:path";
 import { resolveDirs } from "../config/dirs.js";
-import { configWarnings, loadConfig } from "../config/load.js";
-import { createLog } from "../daemon/log.js";
 import type { CliContext } from "./context.js";
 
 /** Runs until told to stop; resolves to the exit code. */
 export async function run(context: CliContext, configFile: string | undefined): Promise<number> {
   const { env } = context;
   const dirs = resolveDirs(env);
+  // All of it at once would keep a small machine's event loop from turning for a third of a second, and a wrong
+  // configuration should be told before the rest takes its time.
+  const { configWarnings, loadConfig } = await import("../config/load.js");
   const config = await loadConfig(configFile === undefined ? dirs.configFile : path.resolve(configFile));
+  const { createLog } = await import("../daemon/log.js");
   const log = createLog({ env });
   for (const warning of configWarnings(config)) log.warn(warning);
-  // Only now: what the daemon is made of takes a while to load, and a wrong configuration should be told at once.
+  await import("../link/ssh-link.js");
+  await import("../sources/netmon.js");
+  await import("../sources/discovery.js");
   const { runDaemon } = await import("../daemon/run.js");
   return runDaemon({ config, dirs, log, env });
 }

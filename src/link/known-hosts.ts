@@ -1,6 +1,6 @@
 // Reads known_hosts files through `ssh-keygen -F`, which knows hashed names, patterns, negation and `[host]:port`.
 
-import { readFile } from "node:fs/promises";
+import { access, readFile } from "node:fs/promises";
 import { TetherError, messageOf } from "../util/errors.js";
 import { runTool } from "../util/run-tool.js";
 import type { SshSettings } from "./ssh-config.js";
@@ -74,14 +74,24 @@ export async function findKnownKeys(
     }
     return parseFoundKeys(result.stdout, exact);
   };
-  const searches = settings.knownHostsFiles.flatMap((file) => [
-    search(names.exact, file, true),
-    ...[...(names.portless === null ? [] : [names.portless]), ...settings.knownAs].map((name) =>
-      search(name, file, false),
-    ),
-  ]);
+  const others = [...(names.portless === null ? [] : [names.portless]), ...settings.knownAs];
+  const found: KnownKey[] = [];
+  // One after the other, and only where there is something to find: to start a program blocks the event loop for some
+  // milliseconds, and this is done at each try.
+  for (const file of settings.knownHostsFiles) {
+    if (!(await exists(file))) continue;
+    found.push(...(await search(names.exact, file, true)));
+    for (const name of others) found.push(...(await search(name, file, false)));
+  }
   const revoked = settings.revokedHostKeys === null ? [] : await readRevoked(settings.revokedHostKeys);
-  return [...(await Promise.all(searches)).flat(), ...revoked];
+  return [...found, ...revoked];
+}
+
+function exists(file: string): Promise<boolean> {
+  return access(file).then(
+    () => true,
+    () => false,
+  );
 }
 
 /** Of one host, by port. */

@@ -1,5 +1,9 @@
-import { describe, expect, test } from "vitest";
-import { knownHostsNames, parseFoundKeys } from "../../src/link/known-hosts.js";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { describe, expect, onTestFinished, test } from "vitest";
+import { findKnownKeys, knownHostsNames, parseFoundKeys } from "../../src/link/known-hosts.js";
+import { interpretSshConfig } from "../../src/link/ssh-config.js";
 
 describe("parseFoundKeys", () => {
   test("reads what ssh-keygen -F prints: plain, hashed, marked, with comments", () => {
@@ -40,4 +44,31 @@ test.each([
   ["2001:db8::1", null, 2222, { exact: "[2001:db8::1]:2222", portless: "2001:db8::1" }],
 ])("names for %s, alias %s, port %i", (hostname, hostKeyAlias, port, expected) => {
   expect(knownHostsNames({ hostname, hostKeyAlias }, port)).toEqual(expected);
+});
+
+test("ssh-keygen is run for files that exist, one run after the other", async () => {
+  const dir = await mkdtemp(join(tmpdir(), "nix-tether-known-"));
+  onTestFinished(() => rm(dir, { recursive: true }));
+  const script = `#!/bin/sh
+echo "begin $2 $4" >>${dir}/calls
+sleep 0.05
+echo "pi ssh-ed25519 AAAA"
+echo end >>${dir}/calls
+`;
+  await writeFile(join(dir, "ssh-keygen"), script, { mode: 0o755 });
+  const files = ["one", "missing", "two"].map((name) => join(dir, name));
+  for (const name of ["one", "two"]) await writeFile(join(dir, name), "");
+  const env = { PATH: `${dir}:${process.env["PATH"]}`, HOME: dir };
+  const settings = interpretSshConfig(null, { host: "pi.local", knownHosts: files }, env);
+  const deps = { env, signal: new AbortController().signal };
+  expect(await findKnownKeys(settings, 2222, deps)).toMatchObject([
+    { exact: true },
+    { exact: false },
+    { exact: true },
+    { exact: false },
+  ]);
+  const runs = ["one", "two"].flatMap((name) =>
+    ["[pi.local]:2222", "pi.local"].flatMap((host) => [`begin ${host} ${join(dir, name)}`, "end"]),
+  );
+  expect((await readFile(join(dir, "calls"), "utf8")).trim().split("\n")).toEqual(runs);
 });
