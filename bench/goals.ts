@@ -18,6 +18,8 @@ interface Measured {
   /** A variant's median; NaN where it was not measured. */
   readonly of: (variant: string, unit: Unit) => number;
   readonly noiseOf: (variant: string, unit: Unit) => number;
+  /** The last variant's median to the first one's, where they stand in the order of the work; NaN where there is one. */
+  readonly growth: (unit: Unit) => number;
 }
 
 interface Rule {
@@ -125,6 +127,39 @@ const rules: readonly Rule[] = [
     value: partOf("ssh -L", "MB/s"),
     atLeast: always(0.95),
   },
+  {
+    measures: "s",
+    applies: ({ what }) => what.includes("CPU"),
+    goal: "most / least, CPU for the same work",
+    value: ({ growth }) => growth("ms"),
+    atMost: always(1.5),
+  },
+  {
+    measures: "s",
+    applies: ({ what }) => what.includes("RSS"),
+    goal: "most / least, RSS",
+    value: ({ growth }) => growth("MB"),
+    atMost: always(1.5),
+  },
+  {
+    measures: "s",
+    goal: "most / least, idle CPU of each cache",
+    value: ({ growth }) => growth("ms/min"),
+    atMost: always(1),
+  },
+  {
+    measures: "l",
+    goal: "longest turn freely, ms of CPU",
+    value: ({ of }) => of("freely, CPU", "ms"),
+    atMost: always(50),
+  },
+  {
+    measures: "l",
+    goal: "longest turn with a quota, ms of CPU",
+    value: ({ of }) => of("with a quota, CPU", "ms"),
+    atMost: always(50),
+  },
+  { measures: "l", goal: "CPU, ms/min", value: ({ of }) => of("CPU", "ms/min"), atMost: always(60) },
 ];
 
 /** Every goal that these series tell of. */
@@ -141,6 +176,11 @@ function judgeIn(setting: Setting, rule: Rule, series: readonly Series[]): Verdi
   const measured: Measured = {
     of: (variant, unit) => median(values(variant, unit)),
     noiseOf: (variant, unit) => noise(values(variant, unit)),
+    growth: (unit) => {
+      const all = series.filter((one) => sameSetting(one, setting) && one.unit === unit);
+      const [first, last] = [all[0], all.at(-1)];
+      return first === undefined || first === last ? NaN : median(last?.values ?? []) / median(first.values);
+    },
   };
   const value = rule.value(measured);
   if (Number.isNaN(value)) return [];

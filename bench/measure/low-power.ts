@@ -24,14 +24,14 @@ export const lowPower: Measurement = {
   run: async (bench) => {
     const [nix = "2.34"] = bench.options.nix;
     const quota = await makeQuota(bench.scope, share);
-    if (quota === null) bench.say("l there is no quota of CPU time to be had here");
+    bench.say(`l quota: ${quota === null ? "there is none to be had here" : `${share * 100} % of a core`}`);
     const pi = await makePi(bench.scope, nix);
     const small = smallClosure("low-small", scaled(bench, 2_000));
     const large = largePaths("low-large", 1, scaled(bench, 200e6));
     for (const closure of [small, large]) await pi.fill(closure);
     const variants = [
       { name: "freely", group: null },
-      ...(quota === null ? [] : [{ name: `${share * 100} % of a core`, group: quota }]),
+      ...(quota === null ? [] : [{ name: "with a quota", group: quota }]),
     ];
     await inTurn(bench, variants, ({ name, group }, round) =>
       work(bench, nix, pi, { small, large }, { name, group, round }),

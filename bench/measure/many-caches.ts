@@ -17,7 +17,14 @@ const questions = 500;
 
 interface Configured {
   readonly name: string;
+  /** In reach or not. */
+  readonly count: number;
   readonly tether: Tether;
+}
+
+/** Ports at which nobody answers. */
+async function awayFrom(names: readonly string[]): Promise<Record<string, number>> {
+  return Object.fromEntries(await Promise.all(names.map(async (name) => [name, await freePort()] as const)));
 }
 
 export async function manyCaches(bench: Bench, nix: NixVersion): Promise<void> {
@@ -34,19 +41,18 @@ export async function manyCaches(bench: Bench, nix: NixVersion): Promise<void> {
   const laptop = await makeLaptop(scope, nix, pi, await pi.sshConfig(pi.sshd.port));
   const others = (count: number): Record<string, number> =>
     Object.fromEntries(ports.slice(0, count - 1).map((port, at) => [`pi-${at + 2}`, port]));
-  const start = (count: number, othersAway: readonly string[] = []): Promise<Tether> =>
-    startTether(scope, laptop, pi, pi.sshd.port, { others: others(count), othersAway });
-  const all: Configured[] = [{ name: "1 cache", tether: await start(1) }];
-  if (most > 3) all.push({ name: "3 caches", tether: await start(3) });
-  all.push({ name: `${most} caches`, tether: await start(most) });
-  const nowhere = Object.fromEntries(
-    await Promise.all(Object.keys(others(most)).map(async (name) => [name, await freePort()] as const)),
-  );
-  const away = { others: nowhere, othersAway: Object.keys(nowhere) };
-  all.push({
-    name: `1 and ${most - 1} away`,
-    tether: await startTether(scope, laptop, pi, pi.sshd.port, away),
-  });
+  const start = (more: Record<string, number>, othersAway: readonly string[] = []): Promise<Tether> =>
+    startTether(scope, laptop, pi, pi.sshd.port, {
+      others: more,
+      othersAway,
+      profiles: bench.options.profile,
+    });
+  const away = await awayFrom(Object.keys(others(most)));
+  // In the order of the work, for who compares the last with the first.
+  const all: Configured[] = [{ name: "1 cache", count: 1, tether: await start(others(1)) }];
+  all.push({ name: `1 and ${most - 1} away`, count: most, tether: await start(away, Object.keys(away)) });
+  if (most > 3) all.push({ name: "3 caches", count: 3, tether: await start(others(3)) });
+  all.push({ name: `${most} caches`, count: most, tether: await start(others(most)) });
 
   const setting = { measure: "s", nix, delayMs: 0 };
   const file = join(laptop.nix.dir, "top.nix");
@@ -80,12 +86,13 @@ export async function manyCaches(bench: Bench, nix: NixVersion): Promise<void> {
   const before = await costs();
   await sleep(idleSeconds * 1000);
   const after = await costs();
-  for (const [at, { name }] of all.entries()) {
+  for (const [at, { name, count }] of all.entries()) {
     const [from, to] = [before[at], after[at]];
     if (from === undefined || to === undefined) continue;
     const perMinute = 60 / idleSeconds;
-    recorder.add({ ...setting, what: "idle" }, name, "ms/min", (to.cpuMs - from.cpuMs) * perMinute);
-    recorder.add({ ...setting, what: "idle" }, name, "/min", (to.wakeUps - from.wakeUps) * perMinute);
-    recorder.add({ ...setting, what: "idle" }, name, "MB", to.residentMB);
+    const each = perMinute / count;
+    recorder.add({ ...setting, what: "idle, each cache" }, name, "ms/min", (to.cpuMs - from.cpuMs) * each);
+    recorder.add({ ...setting, what: "idle, each cache" }, name, "/min", (to.wakeUps - from.wakeUps) * each);
+    recorder.add({ ...setting, what: "RSS of all caches" }, name, "MB", to.residentMB);
   }
 }
