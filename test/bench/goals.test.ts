@@ -49,6 +49,20 @@ describe("goals", () => {
   });
 });
 
+describe("growth", () => {
+  it("compares the last in the order of the work with the first", () => {
+    const setting = { measure: "s", what: "500 questions, CPU", nix: "2.34", delayMs: 0 };
+    const judged = (...medians: readonly number[]): unknown[] => {
+      const recorder = new Recorder();
+      for (const [at, value] of medians.entries()) recorder.add(setting, `${10 ** at} paths`, "ms", value);
+      return judge(recorder.series).map(({ value, reached }) => [value, reached]);
+    };
+    expect(judged(10, 99, 12)).toEqual([[1.2, true]]);
+    expect(judged(10, 10, 20)).toEqual([[2, false]]);
+    expect(judged(10)).toEqual([]);
+  });
+});
+
 describe("tables", () => {
   const recorder = recorded(small("2.34", 3), { "nix-tether": [2, 4, 3], "ssh-ng": [12] });
 
