@@ -8,16 +8,12 @@ import type { CliContext } from "./context.js";
 export async function run(context: CliContext, configFile: string | undefined): Promise<number> {
   const { env } = context;
   const dirs = resolveDirs(env);
-  // All of it at once would keep a small machine's event loop from turning for a third of a second, and a wrong
-  // configuration should be told before the rest takes its time.
+  // One after the other, so that the event loop turns, and a wrong configuration is told before the rest takes its time.
   const { configWarnings, loadConfig } = await import("../config/load.js");
   const config = await loadConfig(configFile === undefined ? dirs.configFile : path.resolve(configFile));
   const { createLog } = await import("../daemon/log.js");
   const log = createLog({ env });
   for (const warning of configWarnings(config)) log.warn(warning);
-  await import("../link/ssh-link.js");
-  await import("../sources/netmon.js");
-  await import("../sources/discovery.js");
   const { runDaemon } = await import("../daemon/run.js");
   return runDaemon({ config, dirs, log, env });
 }
