@@ -26,6 +26,8 @@ export interface Dirs extends ConfigPaths {
   readonly generationFile: string;
   /** Which caches the user has paused. */
   readonly pausedFile: string;
+  /** Which machines have instructions for AES. */
+  readonly processorsFile: string;
   /** Touched by nix-tether-away@.service at each "not here" that it answers. */
   readonly awayMark: string;
   readonly controlSocket: string;
@@ -57,6 +59,7 @@ export function resolveDirs(env: NodeJS.ProcessEnv, options: { runUser?: string 
     spoolDir: path.join(stateDir, "spool"),
     generationFile: path.join(stateDir, "generations.json"),
     pausedFile: path.join(stateDir, "paused.json"),
+    processorsFile: path.join(stateDir, "processors.json"),
     awayMark: path.join(stateDir, "denied-while-away"),
     controlSocket: path.join(runtimeDir, "control.sock"),
     cacheSocket: (name) => path.join(runtimeDir, `${name}.sock`),

@@ -29,6 +29,8 @@ export interface CacheStatus {
   /** Null for a cache without a nix-daemon. */
   socket: string | null;
   transport: "socket" | "stdio" | "http" | "https" | null;
+  /** Of the SSH connection, as SSH names it; null while there is none. */
+  cipher: string | null;
   nixVersion: string | null;
   lookups: number;
   hits: number;

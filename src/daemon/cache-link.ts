@@ -14,6 +14,8 @@ export interface CacheLink {
   /** The address of this machine that it is reached from; tells which interface it depends on. */
   readonly localAddress: string;
   readonly transport: Transport | "http" | "https";
+  /** Of its SSH connection; null where it has none of its own. */
+  readonly cipher: string | null;
   readonly nixVersion: string | null;
   /** What the forward and the uploads need; null where the cache has no nix-daemon. */
   readonly ssh: SshLink | null;
@@ -31,12 +33,13 @@ export interface CacheLink {
 
 /** A machine with sshd and a nix-daemon. */
 export function sshCacheLink(link: SshLink, log: Logger): CacheLink {
-  const { address, port, localAddress, transport, daemon, closed } = link;
+  const { address, port, localAddress, transport, cipher, daemon, closed } = link;
   return {
     address,
     port,
     localAddress,
     transport,
+    cipher,
     nixVersion: daemon.nixVersion,
     ssh: link,
     through: null,
@@ -54,7 +57,7 @@ export function httpCacheLink(
 ): CacheLink {
   const { openUpstream, probe, closed } = link;
   const close = (): void => link.end(new TetherError("link-closed", "it was closed here"));
-  return { ...where, nixVersion: null, ssh: null, openUpstream, probe, closed, close };
+  return { ...where, cipher: null, nixVersion: null, ssh: null, openUpstream, probe, closed, close };
 }
 
 function openDaemonUpstream(link: SshLink, log: Logger): Upstream {

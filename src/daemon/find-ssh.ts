@@ -3,8 +3,9 @@
 import type { Duplex } from "node:stream";
 import type { Logger } from "pino";
 import type { SshCacheConfig } from "../config/schema.js";
+import type { Ciphers } from "../link/ciphers.js";
 import type { DaemonInfo, Endpoint, SshLink } from "../link/link.js";
-import { knownHostsNames, searchByPort, type KnownKeysAt } from "../link/known-hosts.js";
+import { knownHostsNames, searchByPort, type KnownKey, type KnownKeysAt } from "../link/known-hosts.js";
 import { rememberKnownKeys } from "../link/known-hosts-memory.js";
 import { readSshSettings, type LinkConfig, type SshSettings } from "../link/ssh-config.js";
 import { connectLink } from "../link/ssh-link.js";
@@ -13,6 +14,7 @@ import { endpointKey } from "../sources/discovery/picture.js";
 import { TetherError } from "../util/errors.js";
 import type { Find } from "./attempt.js";
 import { sshCacheLink } from "./cache-link.js";
+import type { Processors } from "./processors-file.js";
 import { absence, lookupTarget, toLinkConfig } from "./cache-target.js";
 
 export interface SshFindDeps {
@@ -22,6 +24,7 @@ export interface SshFindDeps {
   readonly configs: readonly SshCacheConfig[];
   readonly discovery: Pick<Discovery, "lookup">;
   readonly handshake: (stream: Duplex, ms: number) => Promise<DaemonInfo>;
+  readonly processors: Processors;
   readonly env: NodeJS.ProcessEnv;
   readonly log: Logger;
 }
@@ -52,7 +55,11 @@ export function findBySsh(deps: SshFindDeps): Find {
       const machine = { config, settings, target, endpoints, more, knownKeys };
       return {
         endpoints,
-        connect: async () => sshCacheLink(await connectTo(machine, deps, signal), deps.log),
+        connect: async () => {
+          const link = await connectTo(machine, deps, signal);
+          deps.processors.learn(link);
+          return sshCacheLink(link, deps.log);
+        },
       };
     }
     const text = absence(target, result);
@@ -79,10 +86,12 @@ async function firstNames({ name, configs, env }: SshFindDeps, signal: AbortSign
 }
 
 async function connectTo(machine: Machine, deps: SshFindDeps, signal: AbortSignal): Promise<SshLink> {
-  const { env, log, handshake, discovery } = deps;
+  const { env, log, handshake, discovery, processors } = deps;
   const { config, settings, target, knownKeys, more } = machine;
+  const ciphersFor = (known: readonly KnownKey[]): Ciphers => processors.ciphersFor(settings, known);
+  const common = { config, settings, knownKeys, ciphersFor, signal, log, env, handshake };
   const connect = (endpoints: readonly Endpoint[], later?: Promise<readonly Endpoint[]>): Promise<SshLink> =>
-    connectLink({ config, settings, endpoints, more: later, knownKeys, signal, log, env, handshake });
+    connectLink({ ...common, endpoints, more: later });
   try {
     return await connect(machine.endpoints, more);
   } catch (error) {

@@ -119,6 +119,7 @@ function cacheStatus(cache: CacheFacts): CacheStatus {
     generation: cache.generation,
     socket: cache.socket,
     transport: link?.transport ?? null,
+    cipher: link?.cipher ?? null,
     nixVersion: link?.nixVersion ?? null,
     ...stats,
     losses: cache.losses,

@@ -13,6 +13,7 @@ import type { Find } from "./attempt.js";
 import { findByHttp } from "./find-http.js";
 import { findBySsh } from "./find-ssh.js";
 import type { Listing } from "./listing.js";
+import { openProcessors } from "./processors-file.js";
 import { createTether, type Tether } from "./tether.js";
 import type { Uploads } from "./uploads.js";
 import type { Warnings } from "./warnings.js";
@@ -37,11 +38,13 @@ export interface TethersDeps {
 export function createTethers(deps: TethersDeps): ReadonlyMap<string, Tether> {
   const { dirs, env, discovery, gateway, listing, uploads, warnings, post, log } = deps;
   const tethers = new Map<string, Tether>();
+  const processors = openProcessors({ file: dirs.processorsFile, log });
   const finder = (name: string, ways: readonly CacheWay[]): Find => {
     const configs = ways.map(({ config }) => config);
     // All ways of a cache are of its own kind.
     const ssh = configs.filter((config) => config.type === "ssh");
-    if (ssh.length > 0) return findBySsh({ ...deps, name, configs: ssh, handshake: handshakeDaemon });
+    if (ssh.length > 0)
+      return findBySsh({ ...deps, name, configs: ssh, processors, handshake: handshakeDaemon });
     return findByHttp({
       configs: configs.filter((config) => config.type === "http"),
       discovery,

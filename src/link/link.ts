@@ -38,6 +38,10 @@ export interface SshLink {
   /** The address of this machine that the connection uses; tells which interface it depends on. */
   readonly localAddress: string;
   readonly transport: Transport;
+  /** What our bytes are encrypted with, as SSH names it. */
+  readonly cipher: string;
+  /** The fingerprint of the machine's host key. */
+  readonly hostKey: string;
   readonly daemon: DaemonInfo;
   /** A fresh byte stream to the remote nix-daemon, before any handshake. Rejects when the link is gone. */
   openDaemon(): Promise<Duplex>;

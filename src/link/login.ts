@@ -2,11 +2,13 @@
 
 import type { Logger } from "pino";
 import { TetherError } from "../util/errors.js";
+import { cipherOrder, type Ciphers } from "./ciphers.js";
 import { dial, type Dialled, type DialFailure, type DialTarget } from "./dial.js";
 import { hostKeySubject } from "./host-key.js";
 import { gatherIdentities } from "./identities.js";
-import { searchByPort, type KnownKeysAt } from "./known-hosts.js";
+import { searchByPort, type KnownKey, type KnownKeysAt } from "./known-hosts.js";
 import type { Endpoint } from "./link.js";
+import { aesHere } from "./processors.js";
 import { openSession, SessionError, type Session } from "./session.js";
 import type { HostConfig, SshSettings } from "./ssh-config.js";
 
@@ -19,6 +21,8 @@ export interface LoginArgs {
   readonly more?: Promise<readonly Endpoint[]> | undefined;
   /** What known_hosts says, where a search has begun already. */
   readonly knownKeys?: KnownKeysAt | undefined;
+  /** The ciphers for a machine with one of these host keys; without it, as if nothing were known of the machine. */
+  readonly ciphersFor?: ((known: readonly KnownKey[]) => Ciphers) | undefined;
   /** Calls the attempt off. Has no effect on what it has led to. */
   readonly signal: AbortSignal;
   readonly log: Logger;
@@ -48,6 +52,8 @@ export async function logIn<T>(
   use: (session: Session, dialled: Dialled) => Promise<T>,
 ): Promise<T> {
   const { settings, signal, log, knownKeys = searchByPort(settings, args) } = args;
+  const { ciphersFor = () => cipherOrder({ configured: settings.ciphers, here: aesHere(), there: null }) } =
+    args;
   const identities = gatherIdentities(settings, args);
   // It is awaited when an address has answered, which may be never.
   identities.catch(() => undefined);
@@ -68,14 +74,17 @@ export async function logIn<T>(
   for await (const dialled of dial(targetsAt(args.endpoints), options)) {
     try {
       const { address, port } = dialled;
+      const known = await knownKeys(port);
       const session = await openSession(dialled, {
         login: loginName(args),
         subject: hostKeySubject(args.trustCommand, settings, { address, port }),
         identities,
         user: settings.user,
-        known: await knownKeys(port),
+        known,
+        ciphers: ciphersFor(known),
         signal,
       });
+      log.debug({ address, port, cipher: session.cipher }, "logged in");
       args.onLogin?.({ address, port, key: session.key });
       return await use(session, dialled);
     } catch (error) {

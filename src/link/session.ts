@@ -7,7 +7,14 @@ import { TetherError } from "../util/errors.js";
 import { brief } from "./brief.js";
 import { authError, createAuthenticator, SIGN_MS } from "./authenticator.js";
 import type { Dialled } from "./dial.js";
-import { hostKeyAlgorithms, hostKeyError, judgeHostKey, type HostKeySubject } from "./host-key.js";
+import {
+  fingerprint,
+  hostKeyAlgorithms,
+  hostKeyError,
+  judgeHostKey,
+  type HostKeySubject,
+} from "./host-key.js";
+import type { Ciphers } from "./ciphers.js";
 import type { Identities } from "./identities.js";
 import type { KnownKey } from "./known-hosts.js";
 import { KEEPALIVE_MS } from "./liveness.js";
@@ -18,11 +25,17 @@ export interface Session {
   readonly socket: Socket;
   /** Names the key that sshd took; `none` where it asked for none. */
   readonly key: string;
+  /** The host key's fingerprint. */
+  readonly hostKey: string;
+  /** What our bytes are encrypted with. */
+  readonly cipher: string;
 }
 
 export interface SessionOptions {
   readonly user: string;
   readonly known: readonly KnownKey[];
+  /** In the order in which they are asked for. */
+  readonly ciphers: Ciphers;
   /** Awaited when sshd wants to see a key, for looking for an agent takes as long as agreeing on session keys. */
   readonly identities: Promise<Identities>;
   readonly subject: HostKeySubject;
@@ -56,6 +69,8 @@ export function openSession(dialled: Dialled, options: SessionOptions): Promise<
     const at = `${dialled.address} port ${dialled.port}`;
     let settled = false;
     let verified = false;
+    let hostKey = "";
+    let cipher = "";
     let denied: TetherError | null = null;
     let timer: NodeJS.Timeout;
 
@@ -101,11 +116,14 @@ export function openSession(dialled: Dialled, options: SessionOptions): Promise<
     // ssh2 may report one failure twice, and a later one at any time.
     client.on("error", onError);
     // Comes after the host has proved that it holds the private half of its key.
-    client.on("handshake", () => (verified = true));
+    client.on("handshake", (agreed) => {
+      verified = true;
+      cipher = agreed.cs.cipher;
+    });
     client.on("close", () => failWith("ssh-failed", `${at} closed the connection before SSH was ready`));
     client.on("ready", () => {
       const key = auth.record.offered.at(-1)?.label ?? "none";
-      settle(() => resolve({ client, socket, key }));
+      settle(() => resolve({ client, socket, key, hostKey, cipher }));
     });
 
     signal.addEventListener("abort", onAbort, { once: true });
@@ -122,10 +140,11 @@ export function openSession(dialled: Dialled, options: SessionOptions): Promise<
       keepaliveCountMax: Number.MAX_SAFE_INTEGER,
       // Servers other than OpenSSH may forward to sockets too; those that do not simply refuse.
       strictVendor: false,
-      algorithms: { serverHostKey: hostKeyAlgorithms(known) },
+      algorithms: { serverHostKey: hostKeyAlgorithms(known), cipher: [...options.ciphers] },
       // Called again at every rekeying. Anything but a literal false would be taken as consent.
       hostVerifier: (key: Buffer): boolean => {
         const verdict = judgeHostKey(known, key);
+        hostKey = fingerprint(key);
         if (verdict === "known") return true;
         denied = hostKeyError(verdict, key, known, subject);
         return false;

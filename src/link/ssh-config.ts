@@ -4,6 +4,7 @@ import { hostname as localHostname, userInfo } from "node:os";
 import { TetherError } from "../util/errors.js";
 import { printable } from "../util/printable.js";
 import { runTool } from "../util/run-tool.js";
+import { configuredCiphers, type Ciphers } from "./ciphers.js";
 import { expandHome, expandTokens, type TokenValues } from "./ssh-tokens.js";
 
 /** What is configured of a machine that one logs in to. */
@@ -48,6 +49,8 @@ export interface SshSettings {
   /** Whether names are hashed in it. */
   readonly hashKnownHosts: boolean;
   readonly revokedHostKeys: string | null;
+  /** What somebody has chosen, in order; null where nobody has. */
+  readonly ciphers: Ciphers | null;
   /** False where there is no ssh program: then aliases and all else in ~/.ssh/config are not known. */
   readonly sshConfigRead: boolean;
 }
@@ -66,8 +69,8 @@ globalknownhostsfile /etc/ssh/ssh_known_hosts /etc/ssh/ssh_known_hosts2
 `;
 
 /**
- * Asks `ssh -G`. Rejects with `ssh-config-invalid` when ssh refuses its configuration or the host's name, and with
- * `proxy-unsupported` for a host that is reached through another.
+ * Asks `ssh -G`. Rejects with `ssh-config-invalid` when ssh refuses its configuration or the host's name or it allows no
+ * cipher that we have, and with `proxy-unsupported` for a host that is reached through another.
  */
 export async function readSshSettings(
   config: HostConfig,
@@ -91,7 +94,7 @@ export async function readSshSettings(
   return interpretSshConfig(result?.stdout ?? null, config, deps.env);
 }
 
-/** The settings in the output of `ssh -G`, or without it (null) ssh's own defaults. Throws `proxy-unsupported`. */
+/** The settings in the output of `ssh -G`, or without it (null) ssh's own defaults. Throws as `readSshSettings` rejects. */
 export function interpretSshConfig(
   text: string | null,
   config: HostConfig,
@@ -146,6 +149,7 @@ export function interpretSshConfig(
     ownKnownHostsFile: ownKnownHosts[0] ?? null,
     hashKnownHosts: one("hashknownhosts") === "yes",
     revokedHostKeys: files([one("revokedhostkeys") ?? "none"])[0] ?? null,
+    ciphers: ciphersOf(config.host, one("ciphers")),
     sshConfigRead: text !== null,
   };
 }
@@ -169,6 +173,14 @@ function agentOf(value: string | null, tokens: TokenValues): string | null {
   // ssh would go without an agent where the variable is not set, but a user service often lacks it.
   if (/^\$\w+$/.test(value)) return tokens.env[value.slice(1)] ?? null;
   return expandTokens(value, tokens);
+}
+
+function ciphersOf(host: string, value: string | null): Ciphers | null {
+  const ciphers = configuredCiphers(value);
+  if (ciphers?.length !== 0) return ciphers;
+  throw new TetherError("ssh-config-invalid", `ssh_config allows no cipher for ${host} but ${value}`, {
+    remedy: `Name one that nix-tether has too, such as aes128-gcm@openssh.com, with Ciphers in ~/.ssh/config.`,
+  });
 }
 
 function refuseProxy(host: string, value: string | null, keyword: string): void {

@@ -23,7 +23,7 @@ export function connectLink(args: ConnectArgs): Promise<SshLink> {
 
 /** Finds the way to the nix-daemon and makes the session into a link. */
 async function establish(session: Session, dialled: Dialled, args: ConnectArgs): Promise<SshLink> {
-  const { client, socket } = session;
+  const { client, socket, cipher, hostKey } = session;
   const { config, handshake } = args;
   const login = loginName(args);
   const channels = new Channels(client, config.remoteSocket);
@@ -39,6 +39,8 @@ async function establish(session: Session, dialled: Dialled, args: ConnectArgs):
     port: dialled.port,
     localAddress: socket.localAddress ?? "",
     transport,
+    cipher,
+    hostKey,
     daemon,
     openDaemon,
     exec: (command) => channels.exec(command),

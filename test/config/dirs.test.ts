@@ -19,6 +19,7 @@ describe("places", () => {
       spoolDir: "/s/nix-tether/spool",
       generationFile: "/s/nix-tether/generations.json",
       pausedFile: "/s/nix-tether/paused.json",
+      processorsFile: "/s/nix-tether/processors.json",
       awayMark: "/s/nix-tether/denied-while-away",
       controlSocket: "/r/nix-tether/control.sock",
       cacheSocket: "/r/nix-tether/pi.sock",

@@ -6,6 +6,7 @@ import { attemptCache } from "../../src/daemon/attempt.js";
 import { findBySsh } from "../../src/daemon/find-ssh.js";
 import type { Discovery, LookupResult, LookupTarget } from "../../src/sources/discovery.js";
 import type { CacheEvent } from "../../src/sources/event.js";
+import { noProcessors } from "../support/processors.js";
 import { cacheConfig } from "../support/cache-config.js";
 import { silentLog } from "../support/silent-log.js";
 import { temporaryFolder } from "../support/temp-folder.js";
@@ -30,6 +31,7 @@ async function lookInVain(
     {
       find: findBySsh({
         name: "pi",
+        processors: noProcessors,
         configs: [cacheConfig({ host: "Pi.local", ...config })],
         discovery,
         handshake: () => Promise.reject(new Error("never asked")),

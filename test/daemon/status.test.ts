@@ -35,7 +35,8 @@ const info: PathInfo = {
 };
 
 function facts(state: CacheState): CacheFacts {
-  const link = { transport: "socket", nixVersion: "2.31.2" } as CacheLink;
+  const cipher = "aes128-gcm@openssh.com";
+  const link = { transport: "socket", cipher, nixVersion: "2.31.2" } as CacheLink;
   return {
     type: "ssh",
     host: "raspberrypi.local",
@@ -100,6 +101,7 @@ describe("status --json, version 1", () => {
           generation: 3,
           socket: "/run/user/1000/nix-tether/pi.sock",
           transport: "socket",
+          cipher: "aes128-gcm@openssh.com",
           nixVersion: "2.31.2",
           ...stats,
           losses: 4,

@@ -9,6 +9,7 @@ import type { Endpoint } from "../../src/link/link.js";
 import type { Discovery } from "../../src/sources/discovery.js";
 import type { CacheEvent } from "../../src/sources/event.js";
 import { handshakeDaemon } from "../../src/upstream/handshake-daemon.js";
+import { noProcessors } from "../support/processors.js";
 import { cacheConfig } from "../support/cache-config.js";
 import { HOST, makeLinkFixture, type LinkFixture } from "../support/link-fixture.js";
 import { silentLog } from "../support/silent-log.js";
@@ -57,6 +58,7 @@ async function attemptBy(
     {
       find: findBySsh({
         name: "pi",
+        processors: noProcessors,
         configs: waysOf(config).map((way) => way.config),
         discovery,
         handshake: handshakeDaemon,

@@ -129,6 +129,7 @@ describe("with one cache in reach and one that is not", () => {
           url: url("dead"),
           socket: home.socket("dead"),
           transport: null,
+          cipher: null,
           nixVersion: null,
         },
         pi: {
@@ -143,6 +144,7 @@ describe("with one cache in reach and one that is not", () => {
           url: url("pi"),
           socket: home.socket("pi"),
           transport: "socket",
+          cipher: expect.stringMatching(/@openssh.com$/) as string,
           nixVersion: version.trim().split(" ").at(-1),
         },
       },

@@ -9,6 +9,7 @@ import type { Desired } from "../../src/decision/desired.js";
 import type { CacheEvent } from "../../src/sources/event.js";
 import { handshakeDaemon } from "../../src/upstream/handshake-daemon.js";
 import type { Upstream } from "../../src/upstream/upstream.js";
+import { noProcessors } from "../support/processors.js";
 import { cacheConfig } from "../support/cache-config.js";
 import { HOST, makeLinkFixture, type LinkFixture } from "../support/link-fixture.js";
 import { silentLog } from "../support/silent-log.js";
@@ -59,6 +60,7 @@ async function makeTether(
   const upstream = { close: () => journal.push("upstream closed") } as unknown as Upstream;
   const find = findBySsh({
     name: "pi",
+    processors: noProcessors,
     configs: waysOf(config).map((way) => way.config),
     env: { PATH: process.env["PATH"], HOME: fixture.dir, SSH_AUTH_SOCK: fixture.agent.socket },
     log: silentLog,

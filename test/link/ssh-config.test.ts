@@ -46,6 +46,7 @@ describe("interpretSshConfig", () => {
       hashKnownHosts: true,
       knownAs: [],
       revokedHostKeys: "/etc/revoked",
+      ciphers: null,
       sshConfigRead: true,
     });
   });

@@ -6,6 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pino } from "pino";
 import type { Endpoint, SshLink } from "../../src/link/link.js";
+import type { LoginArgs } from "../../src/link/login.js";
 import { readSshSettings, type LinkConfig } from "../../src/link/ssh-config.js";
 import { connectLink } from "../../src/link/ssh-link.js";
 import type { Handshake } from "../../src/link/transport.js";
@@ -30,6 +31,7 @@ export interface ConnectOptions {
   readonly env?: NodeJS.ProcessEnv;
   readonly signal?: AbortSignal;
   readonly handshake?: Handshake;
+  readonly ciphersFor?: LoginArgs["ciphersFor"];
 }
 
 export interface LinkFixture {
@@ -119,7 +121,17 @@ export async function makeLinkFixture(): Promise<LinkFixture> {
       const settings = await readSshSettings(config, { env, signal });
       const endpoints = options.endpoints ?? [{ address: sshd.address, family: 4 }];
       const handshake = options.handshake ?? handshakeDaemon;
-      const link = await connectLink({ config, settings, endpoints, signal, log, env, handshake });
+      const { ciphersFor } = options;
+      const link = await connectLink({
+        config,
+        settings,
+        endpoints,
+        signal,
+        log,
+        env,
+        handshake,
+        ...(ciphersFor === undefined ? {} : { ciphersFor }),
+      });
       links.add(link);
       return link;
     },

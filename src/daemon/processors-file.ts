@@ -1,0 +1,84 @@
+// Remembers which machines have instructions for AES, by their host keys, so that the next connection begins with the cipher that
+// suits both ends. What is not known costs speed only, so nobody is told of what goes wrong here.
+
+import { readFileSync, statSync } from "node:fs";
+import type { Logger } from "pino";
+import { cipherOrder, type Ciphers, type HasAes } from "../link/ciphers.js";
+import { fingerprint } from "../link/host-key.js";
+import type { KnownKey } from "../link/known-hosts.js";
+import type { SshLink } from "../link/link.js";
+import { aesHere, aesThere } from "../link/processors.js";
+import type { SshSettings } from "../link/ssh-config.js";
+import { messageOf } from "../util/errors.js";
+import { writeStateFile } from "./state-file.js";
+
+/** See `openProcessors`. */
+export interface Processors {
+  /** The ciphers for a machine that is to show one of these host keys. */
+  ciphersFor(settings: Pick<SshSettings, "ciphers">, known: readonly KnownKey[]): Ciphers;
+  /** Looks at the machine's processor when the link has stood for a moment, unless it is known. */
+  learn(link: SshLink): void;
+}
+
+export interface ProcessorsOptions {
+  readonly file: string;
+  readonly log: Logger;
+  /** This machine; by default what its /proc/cpuinfo says. */
+  readonly here?: HasAes;
+  /** From a link's beginning to the look, in milliseconds: others have more urgent questions then. */
+  readonly afterMs?: number;
+}
+
+const mostBytes = 64 * 1024;
+const mostMachines = 100;
+
+/** Never throws; a damaged file counts for nothing. */
+export function openProcessors(options: ProcessorsOptions): Processors {
+  const { file, log, here = aesHere(), afterMs = 3_000 } = options;
+  const known = readMachines(file, log);
+  const asked = new Set<string>();
+
+  const ask = async (link: SshLink): Promise<void> => {
+    asked.add(link.hostKey);
+    const aes = await aesThere(link);
+    log.debug({ address: link.address, aes }, "looked for AES instructions");
+    if (aes === null) return;
+    known.set(link.hostKey, aes);
+    const machines = Object.fromEntries([...known].slice(-mostMachines));
+    await writeStateFile(
+      file,
+      `${JSON.stringify({ version: 1, aes: machines })}\n`,
+      "their processors",
+    ).catch((error: unknown) => log.debug({ reason: messageOf(error) }, "processors not written down"));
+  };
+
+  return {
+    ciphersFor: ({ ciphers }, keys) => {
+      const machines = keys.map(({ blob }) => known.get(fingerprint(Buffer.from(blob, "base64"))));
+      const there = machines.find((aes) => aes !== undefined) ?? null;
+      return cipherOrder({ configured: ciphers, here, there });
+    },
+    learn: (link) => {
+      if (known.has(link.hostKey) || asked.has(link.hostKey)) return;
+      const timer = setTimeout(() => void ask(link), afterMs);
+      void link.closed.then(() => clearTimeout(timer));
+    },
+  };
+}
+
+function readMachines(file: string, log: Logger): Map<string, boolean> {
+  try {
+    if (statSync(file).size > mostBytes) throw new Error("it is too large");
+    const content = JSON.parse(readFileSync(file, "utf8")) as unknown;
+    const aes = typeof content === "object" && content !== null && "aes" in content ? content.aes : null;
+    if (typeof aes !== "object" || aes === null) throw new Error("it names no machines");
+    return new Map(
+      Object.entries(aes).filter((entry): entry is [string, boolean] => typeof entry[1] === "boolean"),
+    );
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "ENOENT") {
+      log.debug({ path: file, reason: messageOf(error) }, "what is known of processors can not be read");
+    }
+    return new Map();
+  }
+}
