@@ -2,6 +2,7 @@
 
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
+import http from "node:http";
 import net from "node:net";
 
 import * as fc from "fast-check";
@@ -178,4 +179,15 @@ describe("closing", () => {
     expect((await running).cut).toBe(true);
     await expect.poll(() => upstream.open).toBe(0);
   });
+});
+
+test("sixteen Nix commands with all their connections are answered at once", async () => {
+  const gateway = await testGateway();
+  gateway.setUpstream("pi", fakeUpstream(path));
+  const agent = new http.Agent({ keepAlive: true });
+  onTestFinished(() => agent.destroy());
+  const answers = Array.from({ length: 16 * 25 }, () => ask(gateway.port, "/pi/nix-cache-info", { agent }));
+  expect(new Set((await Promise.all(answers)).map(({ status }) => status))).toEqual(new Set([200]));
+  // They stay open, and one more finds its place.
+  expect((await ask(gateway.port, `/pi/${path.hashPart}.narinfo`)).status).toBe(200);
 });
