@@ -4,8 +4,8 @@
 import { readFile, writeFile } from "node:fs/promises";
 import { statfsSync } from "node:fs";
 import type { Measurement } from "./bench.js";
-import { judge, type Verdict } from "./goals.js";
-import { load, readMachine, type Machine } from "./machine.js";
+import { judge } from "./goals.js";
+import { load, readMachine } from "./machine.js";
 import { fetching } from "./measure/fetching.js";
 import { inTheLab } from "./measure/in-the-lab.js";
 import { hook } from "./measure/hook.js";
@@ -17,9 +17,9 @@ import { scale } from "./measure/scale.js";
 import { status } from "./measure/status.js";
 import { uploading } from "./measure/uploading.js";
 import { parseOptions, usage, type Options } from "./options.js";
+import { reportText, type Report } from "./report.js";
 import { Scope } from "./scope.js";
-import { Recorder, type Series } from "./series.js";
-import { seriesTable, verdictTable, type Style } from "./table.js";
+import { Recorder } from "./series.js";
 import { measureDelay } from "./world/delay-proxy.js";
 
 const measurements: readonly Measurement[] = [
@@ -36,20 +36,6 @@ const measurements: readonly Measurement[] = [
 ];
 const letters = measurements.flatMap((one) => [...one.letters]).toSorted();
 
-/** What --out writes. */
-interface Report {
-  readonly at: string;
-  readonly machine: Machine;
-  /** Load averages of a minute before and after. */
-  readonly load: readonly [number, number];
-  /** What the delaying proxy really adds: for each round trip asked for, the one measured, in milliseconds. */
-  readonly delays: Readonly<Record<string, number>>;
-  readonly series: readonly Series[];
-  readonly verdicts: readonly Verdict[];
-  /** Letters of what could not be measured, or not all of it. */
-  readonly failed: readonly string[];
-}
-
 const root = new Scope();
 for (const signal of ["SIGINT", "SIGTERM"] as const) {
   process.once(signal, () => void root.dispose().then(() => process.exit(130)));
@@ -65,7 +51,9 @@ async function main(argv: readonly string[]): Promise<number> {
     return 2;
   }
   if (options.markdown !== null) {
-    print(JSON.parse(await readFile(options.markdown, "utf8")) as Report, "markdown");
+    process.stdout.write(
+      reportText(JSON.parse(await readFile(options.markdown, "utf8")) as Report, "markdown"),
+    );
     return 0;
   }
   if (process.getuid?.() !== 0) {
@@ -78,7 +66,7 @@ async function main(argv: readonly string[]): Promise<number> {
   if (freeBytes("/dev/shm") > 6e9) process.env["TMPDIR"] = "/dev/shm";
   try {
     const report = await measure(options);
-    print(report, "plain");
+    process.stdout.write(reportText(report, "plain"));
     if (options.out !== null) await writeFile(options.out, `${JSON.stringify(report, null, 1)}\n`);
     return report.failed.length === 0 ? 0 : 1;
   } catch (error) {
@@ -117,21 +105,6 @@ async function measure(options: Options): Promise<Report> {
   const { series } = recorder;
   const at = new Date().toISOString();
   return { at, machine, load: [before, load()], delays, series, verdicts: judge(series), failed };
-}
-
-function print(report: Report, style: Style): void {
-  const { machine, delays } = report;
-  const facts = [
-    `${machine.cpu}, ${machine.cores} cores, ${machine.memoryGB} GB, ${machine.kernel}`,
-    `Node ${machine.node}, OpenSSH ${machine.openssh}, nginx ${machine.nginx}, Nix ${machine.nix.join(" and ")}`,
-    `ssh2's native ciphers: ${machine.nativeCiphers ? "yes" : "no"}; load ${report.load.join(" before, ")} after`,
-    `round trips as measured: ${Object.entries(delays)
-      .map(([asked, got]) => `${asked} ms: ${got}`)
-      .join(", ")}`,
-  ];
-  if (report.failed.length > 0) facts.push(`not all was measured of: ${report.failed.join(", ")}`);
-  process.stdout.write(`${facts.join("\n")}\n\n`);
-  process.stdout.write(`${seriesTable(report.series, style)}\n${verdictTable(report.verdicts, style)}`);
 }
 
 function freeBytes(folder: string): number {

@@ -49,13 +49,18 @@ function settingCells({ measure, what, nix, delayMs }: Setting): string[] {
   return [measure, what, nix ?? "", delayMs === null ? "" : `${delayMs} ms`];
 }
 
-function table(head: readonly string[], rows: readonly (readonly string[])[], style: Style): string {
+/** Columns are as wide as their widest cell. */
+export function table(head: readonly string[], rows: readonly (readonly string[])[], style: Style): string {
   const all = [head, ...rows];
-  const widths = head.map((_, column) => Math.max(...all.map((row) => [...(row[column] ?? "")].length)));
+  // Prettier's least width in Markdown.
+  const least = style === "markdown" ? 3 : 0;
+  const widths = head.map((_, column) =>
+    Math.max(least, ...all.map((row) => [...(row[column] ?? "")].length)),
+  );
   const line = (row: readonly string[]): string[] =>
     row.map((cell, column) => cell + " ".repeat((widths[column] ?? 0) - [...cell].length));
   if (style === "plain") return `${all.map((row) => line(row).join("  ").trimEnd()).join("\n")}\n`;
-  const rule = widths.map((width) => "-".repeat(Math.max(3, width)));
+  const rule = widths.map((width) => "-".repeat(width));
   const lines = [line(head), rule, ...rows.map(line)];
   return `${lines.map((cells) => `| ${cells.join(" | ")} |`).join("\n")}\n`;
 }
