@@ -174,7 +174,7 @@ export class DaemonClient {
     this.#queue.push(pending);
     this.#outgoing.push(request);
     // What is asked in one turn leaves in one piece: over SSH each write is a packet of its own.
-    if (this.#outgoing.length === 1) process.nextTick(() => this.#flush());
+    if (this.#outgoing.length === 1) setImmediate(() => this.#flush());
     if (!this.#running) void this.#run();
   }
 
