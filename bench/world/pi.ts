@@ -50,7 +50,7 @@ export async function makePi(
   const sshd = await startSshd({
     authorizedKeys: [key.publicKey],
     env: { PATH: nix.env["PATH"] },
-    config: ["MaxStartups 100", ...sshdConfig],
+    config: ["MaxStartups 100", "Subsystem sftp internal-sftp", ...sshdConfig],
   });
   await scope.add({ dispose: () => sshd.stop() });
   const knownHosts = at("known_hosts");

@@ -64,5 +64,7 @@ function openDaemonUpstream(link: SshLink, log: Logger): Upstream {
   const openDaemon = (): ReturnType<SshLink["openDaemon"]> => link.openDaemon();
   // sshd allows ten sessions on a connection (MaxSessions); lookups, probes and uploads need theirs.
   const limits = link.transport === "stdio" ? { narConnections: 6 } : {};
-  return createDaemonUpstream({ openDaemon, exec: (command) => link.exec(command), limits, log });
+  const { database } = link;
+  const store = database === null ? {} : { store: { database, openFiles: () => link.openFiles() } };
+  return createDaemonUpstream({ openDaemon, exec: (command) => link.exec(command), ...store, limits, log });
 }

@@ -49,6 +49,8 @@ export function beginSession(upstream: Upstream, now: () => number): Session {
       lastProgress = now();
     },
     ask(hashPart, patience) {
+      if (ended === null && upstream.isAbsent?.(hashPart) === true)
+        return Promise.resolve({ kind: "absent" });
       const shared = running.get(hashPart);
       if (shared !== undefined) return shared;
       const answer = askOnce(session, hashPart, patience, now).finally(() => running.delete(hashPart));

@@ -31,6 +31,25 @@ export interface RemoteProgram extends Readable {
   readonly stderrTail: string;
 }
 
+/** What is told of a file on the machine. */
+export interface RemoteFacts {
+  readonly kind: "file" | "folder" | "link" | "other";
+  /** Bytes. */
+  readonly size: number;
+  /** In milliseconds since the epoch; whole seconds. */
+  readonly modifiedAt: number;
+}
+
+/** The machine's files, by SFTP. What is asked rejects with an SftpError where sshd refuses, or when the link is gone. */
+export interface RemoteFiles {
+  /** Of what a link leads to. */
+  stat(path: string): Promise<RemoteFacts>;
+  /** The first bytes of a file: so many, or fewer where it is shorter. */
+  head(path: string, length: number): Promise<Buffer>;
+  /** Ends the program that serves them. Idempotent. */
+  close(): void;
+}
+
 /** A live, authenticated SSH connection whose far nix-daemon answered a handshake. */
 export interface SshLink {
   readonly address: string;
@@ -51,6 +70,13 @@ export interface SshLink {
    * or the link is gone.
    */
   exec(command: string): Promise<RemoteProgram>;
+  /**
+   * The machine's files as the user may see them. Takes one of sshd's sessions, as `exec` does. Rejects with code
+   * `sftp-unavailable` where sshd serves none.
+   */
+  openFiles(): Promise<RemoteFiles>;
+  /** Where the nix-daemon has its database, as far as the way to it tells; null where it does not. */
+  readonly database: string | null;
   /**
    * A connection that the machine opens for us, by its own names and routes. Destroying it closes it; when the far end has
    * nothing more to say it is over. Rejects with code `channel-failed` when sshd or that server refuses, or when the link

@@ -4,6 +4,7 @@
 import type { Client, SFTPWrapper, Stats } from "ssh2";
 import { TetherError, messageOf } from "../util/errors.js";
 import { brief } from "./brief.js";
+import type { RemoteFacts } from "./link.js";
 
 /** What a request has failed of. Servers tell most of it as `failure`: a full disk, a read-only one, what exists already. */
 export type SftpStatus = "missing" | "forbidden" | "failure" | "unsupported";
@@ -17,15 +18,6 @@ export class SftpError extends Error {
     this.name = "SftpError";
     this.status = status;
   }
-}
-
-/** What the server tells of a file. */
-export interface RemoteFacts {
-  readonly kind: "file" | "folder" | "link" | "other";
-  /** Bytes. */
-  readonly size: number;
-  /** In milliseconds since the epoch; whole seconds. */
-  readonly modifiedAt: number;
 }
 
 /** Of the file system below a path. */
@@ -131,6 +123,16 @@ export class SftpChannel {
     );
   }
 
+  /** The first bytes of a file: so many, or fewer where it is shorter. */
+  async head(path: string, length: number): Promise<Buffer> {
+    const handle = await this.open(path, "read");
+    try {
+      return await this.read(handle, 0, length);
+    } finally {
+      this.close(handle).catch(() => undefined);
+    }
+  }
+
   factsOf(handle: Buffer): Promise<RemoteFacts> {
     return this.#ask<Stats>((done) => this.#sftp.fstat(handle, done)).then(factsOf);
   }
@@ -219,6 +221,12 @@ export class SftpChannel {
     this.#ended ??= reason;
     for (const reject of this.#pending) reject(reason);
     this.#pending.clear();
+  }
+
+  /** Ends the server too, where the session goes on. Idempotent. */
+  quit(): void {
+    this.end(new TetherError("closed", "the SFTP channel was closed here"));
+    this.#sftp.end();
   }
 
   #lost(why: string): void {

@@ -3,12 +3,14 @@
 import { Channels } from "./channels.js";
 import type { Dialled } from "./dial.js";
 import { holdSession } from "./lifeline.js";
-import type { SshLink } from "./link.js";
+import type { RemoteFiles, SshLink } from "./link.js";
 import { logIn, loginName, type LoginArgs } from "./login.js";
 import { probe } from "./probe.js";
 import type { Session } from "./session.js";
+import { openSftp } from "./sftp-channel.js";
 import type { LinkConfig } from "./ssh-config.js";
 import { chooseTransport, type Handshake } from "./transport.js";
+import { TetherError } from "../util/errors.js";
 
 export interface ConnectArgs extends Omit<LoginArgs, "trustCommand"> {
   readonly config: LinkConfig;
@@ -34,6 +36,16 @@ async function establish(session: Session, dialled: Dialled, args: ConnectArgs):
     return reached;
   });
   const openDaemon = (): ReturnType<SshLink["openDaemon"]> => channels.open(transport);
+  const openFiles = async (): Promise<RemoteFiles> => {
+    const end = (reason: Error): void => channel.end(reason);
+    const channel = await openSftp(client, login, (why) => end(new TetherError("sftp-unavailable", why)));
+    void line.closed.then(end);
+    return {
+      stat: (path) => channel.stat(path),
+      head: (path, length) => channel.head(path, length),
+      close: () => channel.quit(),
+    };
+  };
   return {
     address: dialled.address,
     port: dialled.port,
@@ -44,9 +56,17 @@ async function establish(session: Session, dialled: Dialled, args: ConnectArgs):
     daemon,
     openDaemon,
     exec: (command) => channels.exec(command),
+    openFiles,
+    database: transport === "socket" ? databaseOf(config.remoteSocket) : null,
     openTcp: (host, port) => channels.openTcp(host, port),
     probe: (ms) => probe({ openDaemon, handshake, bytesRead: () => socket.bytesRead }, ms),
     closed: line.closed,
     close: line.close,
   };
+}
+
+/** A nix-daemon listens in its state folder, if nobody has told it otherwise. */
+function databaseOf(socket: string): string | null {
+  const [, folder = null] = /^(\/.+)\/daemon-socket\/socket$/.exec(socket) ?? [];
+  return folder === null ? null : `${folder}/db/db.sqlite`;
 }

@@ -1,5 +1,6 @@
 // The operations of the worker protocol that a cache needs: how each is asked, and how its answer is read.
 
+import { setImmediate as othersTurn } from "node:timers/promises";
 import { ProtocolError } from "./errors.js";
 import type { PathInfo } from "./path-info.js";
 import type { ListBounds, WireReader } from "./reader.js";
@@ -34,6 +35,9 @@ const signatures: ListBounds = { count: 256, length: 1024 };
 /** Some 80 bytes each: a store of this size would be an answer of 400 MB. */
 const everyPath: ListBounds = { count: 5_000_000, length: pathLength };
 
+/** Some 2 ms on a slow core. */
+const pathsInOneGo = 500;
+
 /** Whether the path is valid. */
 export function isValidPath(path: string): Operation<boolean> {
   return {
@@ -55,6 +59,25 @@ export function queryAllValidPaths(): Operation<string[]> {
   return {
     request: () => asking(opcode.queryAllValidPaths),
     readReply: (reader) => reader.stringList(everyPath),
+  };
+}
+
+/**
+ * Every path in the store as it arrives, for who does not want them all at once: `begin` is told how many there are, and may
+ * throw. What it returns is told each path.
+ */
+export function eachValidPath(begin: (count: number) => (path: Buffer) => void): Operation<void> {
+  return {
+    request: () => asking(opcode.queryAllValidPaths),
+    readReply: async (reader) => {
+      const count = await reader.u64();
+      const tell = begin(count);
+      for (let i = 1; i <= count; i += 1) {
+        tell(await reader.stringBytes(pathLength));
+        // What has arrived would be read in one go, megabytes of it.
+        if (i % pathsInOneGo === 0) await othersTurn();
+      }
+    },
   };
 }
 

@@ -80,17 +80,22 @@ export class WireReader {
     return this.#take(length);
   }
 
-  /** A string of at most `max` bytes, UTF-8, with its zero padding checked. */
+  /** A string of at most `max` bytes, UTF-8. */
   async string(max: number): Promise<string> {
+    return (await this.stringBytes(max)).toString("utf8");
+  }
+
+  /** The bytes of a string of at most `max` bytes, with its zero padding checked; not copied where they arrived in one piece. */
+  async stringBytes(max: number): Promise<Buffer> {
     const length = await this.u64();
     if (length > max)
       throw new ProtocolError("oversize", `a string of ${length} bytes, where ${max} are allowed`);
-    if (length === 0) return "";
+    if (length === 0) return none;
     const padded = await this.bytes(length + (-length & 7));
     for (let i = length; i < padded.length; i += 1) {
       if (padded[i] !== 0) throw new ProtocolError("padding", "a string is not padded with zeros");
     }
-    return padded.toString("utf8", 0, length);
+    return padded.subarray(0, length);
   }
 
   /** A counted list of strings. Grows with what arrives, not with what is announced. */

@@ -2,7 +2,8 @@
 
 import path from "node:path";
 import { Readable } from "node:stream";
-import { SftpError, type RemoteFacts, type SftpChannel } from "../link/sftp-channel.js";
+import type { RemoteFacts } from "../link/link.js";
+import { SftpError, type SftpChannel } from "../link/sftp-channel.js";
 import type { SftpLink } from "../link/sftp-link.js";
 import { leaving } from "../util/abort.js";
 import { TetherError } from "../util/errors.js";

@@ -2,7 +2,9 @@
 
 import type { Duplex } from "node:stream";
 import type { Logger } from "pino";
-import type { RemoteProgram } from "../link/link.js";
+import type { RemoteFiles, RemoteProgram } from "../link/link.js";
+import { createAbsence, defaultAbsenceTimes, type Absence, type AbsenceTimes } from "./absence.js";
+import type { DaemonClient } from "./daemon-client.js";
 import { defaultLimits, type UpstreamLimits } from "./limits.js";
 import { createLookup } from "./lookup.js";
 import { createNarPool } from "./nar-pool.js";
@@ -16,8 +18,11 @@ export interface DaemonUpstreamOptions {
   readonly openDaemon: () => Promise<Duplex>;
   /** Runs a command on the machine, where that may be possible: a NAR that was cut then goes on from its middle. */
   readonly exec?: (command: string) => Promise<RemoteProgram>;
+  /** The files of the nix-daemon's database, where these may be seen: bursts of questions in vain then cost few round trips. */
+  readonly store?: { readonly database: string; readonly openFiles: () => Promise<RemoteFiles> };
   readonly log: Logger;
   readonly limits?: Partial<UpstreamLimits>;
+  readonly absenceTimes?: Partial<AbsenceTimes>;
 }
 
 /**
@@ -47,16 +52,35 @@ export function createDaemonUpstream(options: DaemonUpstreamOptions): Upstream {
     log,
   });
   const presence = createPresence((signal) => opener.open("check", signal));
+  const absence = openAbsence(options, (signal) => opener.open("check", signal));
   return {
-    queryByHashPart: (hashPart, signal) => lookup.queryByHashPart(hashPart, signal),
+    isAbsent: (hashPart) => absence?.isAbsent(hashPart) ?? false,
+    queryByHashPart: async (hashPart, signal) => {
+      const info = await lookup.queryByHashPart(hashPart, signal);
+      if (info === null) absence?.missed();
+      return info;
+    },
     openNar: (info, signal) => nars.openNar(info, signal),
     openNarFrom: (info, from, signal) => nars.openNarFrom(info, from, signal),
-    findPresent: (hashParts, signal) => presence.findPresent(hashParts, signal),
+    findPresent: async (hashParts, signal) => {
+      const present = await presence.findPresent(hashParts, signal);
+      absence?.found(present);
+      return present;
+    },
     close: () => {
+      absence?.close();
       opener.close();
       lookup.close();
       presence.close();
       nars.close();
     },
   };
+}
+
+function openAbsence(
+  { store, absenceTimes, log }: DaemonUpstreamOptions,
+  openDaemon: (signal: AbortSignal) => Promise<DaemonClient>,
+): Absence | null {
+  if (store === undefined) return null;
+  return createAbsence({ ...store, openDaemon, times: { ...defaultAbsenceTimes, ...absenceTimes }, log });
 }

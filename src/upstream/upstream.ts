@@ -22,6 +22,8 @@ export interface NarTail {
 export interface Upstream {
   /** The path whose base name begins with these 32 characters, or null when the store has none. */
   queryByHashPart(hashPart: string, signal: AbortSignal): Promise<OfferedPath | null>;
+  /** Whether it is certain, without a question, that the store has no such path; false says nothing. */
+  isAbsent?(hashPart: string): boolean;
   /**
    * The file of `info`'s NAR: exactly as many bytes as it is long, or an error on the stream. Where that is the NAR as
    * it is, its framing was checked; an error that a daemon reports inside the NAR is never passed on as content. Rejects

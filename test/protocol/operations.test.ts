@@ -124,4 +124,20 @@ describe("the other operations", () => {
     const all = operations.queryAllValidPaths().readReply(readerOf([two]), protocol);
     expect(await all).toHaveLength(2);
   });
+
+  it("tells of every path as it arrives, and lets who listens refuse", async () => {
+    const paths = Array.from({ length: 1_200 }, (_, i) => `/nix/store/${String(i).padStart(32, "0")}-x`);
+    const told: string[] = [];
+    const each = operations.eachValidPath((count) => {
+      told.push(String(count));
+      return (path) => told.push(path.toString());
+    });
+    expect(each.request(protocol)).toEqual(encodeU64(23));
+    await each.readReply(readerOf([encodeStringList(paths)]), protocol);
+    expect(told).toEqual(["1200", ...paths]);
+    const refused = operations.eachValidPath(() => {
+      throw new Error("too many");
+    });
+    await expect(refused.readReply(readerOf([encodeU64(9)]), protocol)).rejects.toThrow("too many");
+  });
 });

@@ -54,7 +54,7 @@ export function answererFor(paths: readonly PathInfo[], nar: (path: string) => B
   };
 }
 
-/** A daemon whose every operation takes one string. */
+/** A daemon whose every operation takes one string, or nothing. */
 export function fakeDaemon(answer: Answerer, protocol = 0x122): FakeDaemon {
   const connections: FakeConnection[] = [];
   const serve = async (stream: Duplex): Promise<void> => {
@@ -63,7 +63,9 @@ export function fakeDaemon(answer: Answerer, protocol = 0x122): FakeDaemon {
     const reader = new WireReader(stream);
     await serverHandshake(reader, (bytes) => stream.write(bytes), { nixVersion: "2.8.0", protocol });
     for (;;) {
-      const request = { operation: await reader.u64(), argument: await reader.string(1024) };
+      const operation = await reader.u64();
+      const argument = operation === opcode.queryAllValidPaths ? "" : await reader.string(1024);
+      const request = { operation, argument };
       connection.requests.push(request);
       const reply = answer(request, connection);
       // In pieces, as a real daemon writes.

@@ -3,7 +3,7 @@
 
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { homedir, tmpdir } from "node:os";
 import { join } from "node:path";
 import { withDeadline } from "../../src/util/abort.js";
@@ -50,6 +50,9 @@ export async function makePrivateNix(
   await withDeadline(once(holder.stdout, "data"), 10_000, "mounting a private /nix");
   // unshare becomes the shell: it does not fork.
   const pid = String(holder.pid);
+  // As in a state folder: where its database lies can be told from the socket.
+  await mkdir(at("state", "daemon-socket"), { recursive: true });
+  await symlink(`/proc/${pid}/root/nix/var/nix/db`, at("state", "db"));
   const inside = {
     PATH: `${nixBin(version)}/usr/local/bin:/usr/bin:/usr/sbin:/bin:/sbin`,
     HOME: at("home"),
@@ -58,7 +61,7 @@ export async function makePrivateNix(
     LANG: "C.UTF-8",
     ...env,
   };
-  const socket = at("daemon.sock");
+  const socket = at("state", "daemon-socket", "socket");
   const assignments = Object.entries(inside).map(([name, value]) => `${name}='${value}'`);
   const enter = `exec nsenter -t ${pid} -m -- env -i ${assignments.join(" ")}`;
   const children = new Set<ChildProcess>();
