@@ -44,6 +44,18 @@ describe("narinfo", () => {
     expect(gateway.stats("pi")).toMatchObject({ lookups: 3, hits: 2, unsigned: 0 });
   });
 
+  test("what is certain not to be there costs no question", async () => {
+    const gateway = await testGateway();
+    const absent = "b".repeat(32);
+    const upstream = { ...fakeUpstream(path), isAbsent: (hashPart: string) => hashPart === absent };
+    gateway.setUpstream("pi", upstream);
+    expect((await ask(gateway.port, `/pi/${absent}.narinfo`)).status).toBe(404);
+    expect((await ask(gateway.port, narinfo)).status).toBe(200);
+    expect(upstream.asked).toEqual([path.hashPart]);
+    expect(gateway.stats("pi")).toMatchObject({ lookups: 2, hits: 1 });
+    expect(gateway.recent("pi", absent).answers).toMatchObject([{ outcome: "absent" }]);
+  });
+
   test("HEAD says the same without a body", async () => {
     const gateway = await testGateway();
     gateway.setUpstream("pi", fakeUpstream(path));
