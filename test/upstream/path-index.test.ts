@@ -1,4 +1,4 @@
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { nix32Digits } from "../../src/protocol/nix32.js";
 import { makePathIndex, type PathIndex } from "../../src/upstream/path-index.js";
