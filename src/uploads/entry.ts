@@ -112,6 +112,11 @@ export function fold(known: Entry | undefined, addition: Addition, targets: read
   return isDeepStrictEqual(next, known) ? known : next;
 }
 
+/** Orders by age, the oldest first, and what came at once by its path. */
+export function byAge(one: Entry, other: Entry): number {
+  return one.since - other.since || (one.path < other.path ? -1 : 1);
+}
+
 /** Null when it has arrived everywhere. */
 export function withArrival(entry: Entry, target: string): Entry | null {
   const targets = Object.fromEntries(Object.entries(entry.targets).filter(([name]) => name !== target));

@@ -5,6 +5,7 @@ import type { Logger } from "pino";
 import { createSerial } from "../util/serial.js";
 import type { TetherError } from "../util/errors.js";
 import {
+  byAge,
   countEntries,
   fold,
   isGone,
@@ -65,8 +66,8 @@ export interface Spool {
   watch(onNew: (entries: readonly Entry[]) => void): { close(): Promise<void> };
   /** Reads what is on disk, where that could not be done yet. @throws TetherError `spool-unwritable` */
   load(): Promise<void>;
-  /** As it stands, oldest first; nothing where it could not be read yet. */
-  list(): Entry[];
+  /** As it stands, oldest first; nothing where it could not be read yet. The same list until something changes. */
+  list(): readonly Entry[];
   /**
    * Queues paths and resolves to their entries; one that is not in the store is set aside at once, as `path-gone`.
    * @throws TetherError `not-uploadable`, `no-targets`; nothing is queued then.
@@ -103,6 +104,12 @@ export async function openSpool(options: SpoolOptions): Promise<Spool> {
   const moveAside = createMoveAside(folders.aside, log);
   const files = createEntryFiles(folders.entries, moveAside);
   const entries = new Map<string, Entry>();
+  /** The list, as long as it is right. */
+  let listed: readonly Entry[] | null = null;
+  const put = (changed: Iterable<Entry>): void => {
+    for (const entry of changed) entries.set(entry.path, entry);
+    listed = null;
+  };
   const oneChanges = createSerial();
   let isLoaded = false;
   let tell: (entries: readonly Entry[]) => void = () => undefined;
@@ -111,7 +118,8 @@ export async function openSpool(options: SpoolOptions): Promise<Spool> {
     if (isLoaded) return;
     await makeFolders(folders);
     const found = await files.load();
-    for (const entry of found) entries.set(entry.path, entry);
+    // What is nearly in order is sorted in no time, later on.
+    put(found.toSorted(byAge));
     isLoaded = true;
     warnOfStrangers(found, targets, log);
     if (found.length > 0) tell(found);
@@ -127,7 +135,7 @@ export async function openSpool(options: SpoolOptions): Promise<Spool> {
 
   /** Keeps them in memory also where the disk refuses: what is known now must not be tried again at once. */
   const change = async (changed: readonly Entry[]): Promise<void> => {
-    for (const entry of changed) entries.set(entry.path, entry);
+    put(changed);
     await files.save(changed);
   };
 
@@ -135,6 +143,7 @@ export async function openSpool(options: SpoolOptions): Promise<Spool> {
     await files.remove(gone);
     const paths = gone.map(({ path }) => path);
     for (const path of paths) entries.delete(path);
+    listed = null;
     unprotected(paths);
     await letGo(paths);
   };
@@ -164,7 +173,7 @@ export async function openSpool(options: SpoolOptions): Promise<Spool> {
     }
     await files.save([...folded.values()]);
     const fresh = [...folded.values()].filter(({ path }) => !entries.has(path));
-    for (const entry of folded.values()) entries.set(entry.path, entry);
+    put([...folded.values()].toSorted(byAge));
     unprotected([...folded.keys()]);
     if (fresh.length > 0) log.debug({ paths: fresh.length }, "queued for upload");
     return fresh;
@@ -223,7 +232,7 @@ export async function openSpool(options: SpoolOptions): Promise<Spool> {
       });
     },
     load: () => oneChanges(load),
-    list: () => [...entries.values()].toSorted((a, b) => a.since - b.since || a.path.localeCompare(b.path)),
+    list: () => (listed ??= [...entries.values()].toSorted(byAge)),
     add: async (paths, deriver = null) => {
       const wrong = paths.find((path) => !isUploadable(path));
       if (wrong !== undefined) throw notUploadable(wrong);

@@ -159,7 +159,7 @@ export function createUploader(options: UploaderOptions): Uploader {
   };
 
   /** Those that may be sent at present. */
-  const sendable = (): Entry[] =>
+  const sendable = (): readonly Entry[] =>
     held === null ? spool.list() : spool.list().filter((entry) => entry.now === true);
 
   const restUntilDue = async (session: Session): Promise<void> => {
@@ -174,7 +174,8 @@ export function createUploader(options: UploaderOptions): Uploader {
   };
 
   const deriversOf = (batch: readonly string[]): Map<string, string> => {
-    const chosen = options.derivations ? spool.list().filter(({ path }) => batch.includes(path)) : [];
+    const wanted = new Set(options.derivations ? batch : []);
+    const chosen = spool.list().filter(({ path }) => wanted.has(path));
     return new Map(chosen.flatMap(({ path, deriver }) => (deriver === null ? [] : [[path, deriver]])));
   };
 
@@ -272,8 +273,8 @@ export function createUploader(options: UploaderOptions): Uploader {
     hold: (why) => {
       if (why === held) return;
       held = why;
-      const isAsked = (path: string): boolean => sendable().some((entry) => entry.path === path);
-      if (sending !== null && !sending.batch.every(isAsked))
+      const asked = new Set(sendable().map(({ path }) => path));
+      if (sending !== null && !sending.batch.every((path) => asked.has(path)))
         sending.abort.abort(new Error("uploads are held"));
       if (!leftAlone) wake?.abort();
     },

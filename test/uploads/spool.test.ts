@@ -70,6 +70,19 @@ describe("taking in", () => {
     expect(spool.counts()).toEqual({ waiting: 3, setAside: 0 });
   });
 
+  test("in order, and listed without sorting it each time", async () => {
+    const spool = await open();
+    await spool.add([c, a, b]);
+    const before = spool.list();
+    expect(paths(before)).toEqual([a, b, c].toSorted());
+    expect(spool.list()).toBe(before);
+    expect((await open()).list()).toEqual(before);
+    await spool.failed("pi", [a], { code: "copy-failed", text: "no", permanent: false });
+    expect(spool.list().find((entry) => entry.path === a)?.targets["pi"]?.tries).toBe(1);
+    await spool.drop([b]);
+    expect(paths(spool.list())).toEqual([a, c].toSorted());
+  });
+
   test("is for nobody else to read", async () => {
     const spool = await open();
     await spool.add([a]);

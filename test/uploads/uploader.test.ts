@@ -11,7 +11,7 @@ const waiting = (name: string): Entry =>
 const asked = (name: string): Entry => withRetry(waiting(name), { now: true });
 
 /** An uploader of these; `sent` is what it began to send, batch by batch. Nix never answers. */
-function uploaderOf(entries: Entry[]): { uploader: Uploader; sent: string[][]; start: () => void } {
+function uploaderOf(entries: readonly Entry[]): { uploader: Uploader; sent: string[][]; start: () => void } {
   const sent: string[][] = [];
   const nix = {
     invalid: (paths: readonly string[], signal?: AbortSignal) => {
