@@ -56,6 +56,9 @@ export interface Listing {
   flush(): Promise<void>;
 }
 
+/** From a link's coming into use to asking Nix again what it takes, in milliseconds. */
+const lookAfterMs = 1_000;
+
 export function createListing(deps: ListingDeps): Listing {
   const { config, dirs, env, warnings, log } = deps;
   const names = Object.keys(config.caches);
@@ -114,8 +117,8 @@ export function createListing(deps: ListingDeps): Listing {
       [keysAllowed] = await Promise.all([mayWriteKeys(deps), permissions.look()]);
     },
     begin: (cache) => {
-      // Root may have thought otherwise since the last time.
-      void permissions.look();
+      // Root may have thought otherwise since the last time. To run Nix at once would delay the listing.
+      setTimeout(() => void permissions.look(), lookAfterMs).unref();
       return generations.begin(cache);
     },
     entryOf: (name) => {
