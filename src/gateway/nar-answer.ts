@@ -6,6 +6,7 @@ import { fileOf, type OfferedPath } from "../protocol/offered-path.js";
 import { TetherError, messageOf } from "../util/errors.js";
 import { sendNotFound } from "./answers.js";
 import { deliverNar } from "./nar-delivery.js";
+import { NarWriter, clientGone } from "./nar-writer.js";
 import type { Outcome } from "./recent-answers.js";
 import { parseRangeStart, type Route } from "./routes.js";
 import type { ServedCache } from "./served-cache.js";
@@ -21,9 +22,6 @@ interface Delivery {
   /** See `narUrl`. */
   readonly nar: string;
 }
-
-/** A client that is slow has at most so many bytes waiting here. */
-const mostUnsent = 128 * 1024;
 
 /** Rejects when the response had to be cut. */
 export async function answerNar(
@@ -149,53 +147,20 @@ async function send(
   onGivenUp: (error: unknown) => void,
   response: ServerResponse,
 ): Promise<void> {
-  const { clientStallMs } = cache.limits;
+  const writer = new NarWriter(response, cache.limits.clientStallMs);
   // Most NARs are one piece, and one write with its head. That nothing follows is known before the client asks for the next.
   const whole = first.length === fileOf(transfer.info).size - transfer.from;
   try {
-    if (!whole) await write(response, first, clientStallMs);
+    if (!whole) await writer.write(first);
     for (let next = await pieces.next(); next.done !== true; next = await pieces.next()) {
-      await write(response, next.value, clientStallMs);
+      await writer.write(next.value);
     }
   } catch (error) {
     onGivenUp(error);
     response.destroy();
     throw error;
   }
-  const left = untilTaken(response, "close", clientStallMs);
-  if (whole) response.end(first);
-  else response.end();
-  await left;
-  if (!response.writableFinished) throw clientGone();
-}
-
-/** Returns when there is room for more. */
-async function write(response: ServerResponse, piece: Buffer, stallMs: number): Promise<void> {
-  if (response.destroyed) throw clientGone();
-  if (response.write(piece) || response.writableLength < mostUnsent) return;
-  await untilTaken(response, "drain", stallMs);
-}
-
-/** Until the client has taken what was written, or has gone. One that takes nothing for too long loses its connection. */
-async function untilTaken(
-  response: ServerResponse,
-  event: "drain" | "close",
-  stallMs: number,
-): Promise<void> {
-  if (response.destroyed) return;
-  await new Promise<void>((resolve) => {
-    const settle = (): void => {
-      clearTimeout(timer);
-      response.off(event, settle).off("close", settle);
-      resolve();
-    };
-    const timer = setTimeout(() => response.destroy(), stallMs);
-    response.once(event, settle).once("close", settle);
-  });
-}
-
-function clientGone(): TetherError {
-  return new TetherError("client-gone", "the client went away");
+  await (whole ? writer.end(first) : writer.end());
 }
 
 function writeNarHead(response: ServerResponse, info: OfferedPath, from: number | null): void {
