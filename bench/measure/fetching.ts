@@ -15,6 +15,9 @@ import type { NixVersion } from "../../test/support/private-nix.js";
 
 const ways: readonly Way[] = ["nix-tether", "ssh-ng", "nginx"];
 
+/** A web server on this very machine that has nothing: how long Nix itself takes to be told so. */
+const floor = "404 at once";
+
 /** What is fetched, and by how many commands at once. */
 interface Task {
   readonly letter: string;
@@ -36,6 +39,7 @@ export const fetching: Measurement = {
         await pi.fill(dayAtWork);
         for (const { closures } of tasks) for (const closure of closures) await pi.fill(closure);
         const http = await pi.serve();
+        const empty = await pi.serveNothing();
         for (const delayMs of bench.options.delays) {
           const proxy = await scope.add(startDelayProxy(delayMs, [pi.sshd.port, http]));
           const [sshPort = 0, httpPort = 0] = proxy.ports;
@@ -43,7 +47,10 @@ export const fetching: Measurement = {
           for (const task of tasks) {
             await inTurn(bench, ways, (way) => fetchOnce(bench, place, task, way));
           }
-          if (letters.includes("d")) await inTurn(bench, ways, (way) => askOnce(bench, place, way));
+          if (!letters.includes("d")) continue;
+          await inTurn<Way | null>(bench, [...ways, null], (way) =>
+            way === null ? askNobody(bench, place, empty) : askOnce(bench, place, way),
+          );
         }
       });
     }
@@ -122,24 +129,45 @@ function fetchOnce(bench: Bench, place: Place, task: Task, way: Way): Promise<vo
 
 /** Thousands of paths that nobody has: as Nix asks for them, and where there is HTTP, as quick as one can ask. */
 function askOnce(bench: Bench, place: Place, way: Way): Promise<void> {
-  const { nix, delayMs } = place;
   return withLaptop(bench, place, way, async ({ laptop, url }) => {
     const count = scaled(bench, 3_000);
-    const record = (what: string, seconds: number): void => {
-      const setting = { measure: "d", what: `${count} paths that are not there, ${what}`, nix, delayMs };
-      bench.recorder.add(setting, way, "s", seconds);
-      bench.say(`d ${what}, Nix ${nix}, ${delayMs} ms, ${way}: ${seconds.toFixed(2)} s`);
-    };
-    if (way !== "ssh-ng")
-      record("raw HTTP", await askForNarinfos(new URL(url), missingPaths("raw", count), 404));
+    if (way !== "ssh-ng") {
+      const seconds = await askForNarinfos(new URL(url), missingPaths("raw", count), 404);
+      recordMissing(bench, place, "raw HTTP", way, seconds);
+    }
     // That would take it more than a second for each path.
-    if (way === "ssh-ng" && nix === "2.8") return;
-    const list = join(laptop.nix.dir, "missing");
-    await writeFile(list, missingPaths("nix", count).join("\n"));
-    // It fails, for nobody has them.
-    const ask = `xargs -n 100000 nix-store -r --dry-run --option substituters '${url}' <${list} >/dev/null 2>&1`;
-    record("by Nix", await laptop.time(`${ask} || :`));
+    if (way === "ssh-ng" && place.nix === "2.8") return;
+    recordMissing(bench, place, "by Nix", way, await askByNix(bench, laptop, url));
   });
+}
+
+/** The same questions by Nix, to the port of a web server that has nothing. */
+function askNobody(bench: Bench, place: Place, port: number): Promise<void> {
+  return bench.scope.within(async (scope) => {
+    const laptop = await makeLaptop(scope, place.nix, place.pi, await place.pi.sshConfig(place.ports.ssh));
+    const seconds = await askByNix(bench, laptop, `http://127.0.0.1:${port}`);
+    recordMissing(bench, place, "by Nix", floor, seconds);
+  });
+}
+
+async function askByNix(bench: Bench, laptop: Laptop, url: string): Promise<number> {
+  const list = join(laptop.nix.dir, "missing");
+  await writeFile(list, missingPaths("nix", scaled(bench, 3_000)).join("\n"));
+  // It fails, for nobody has them.
+  const ask = `xargs -n 100000 nix-store -r --dry-run --option substituters '${url}' <${list} >/dev/null 2>&1`;
+  return laptop.time(`${ask} || :`);
+}
+
+function recordMissing(
+  bench: Bench,
+  { nix, delayMs }: Place,
+  how: string,
+  way: string,
+  seconds: number,
+): void {
+  const what = `${scaled(bench, 3_000)} paths that are not there, ${how}`;
+  bench.recorder.add({ measure: "d", what, nix, delayMs }, way, "s", seconds);
+  bench.say(`d ${how}, Nix ${nix}, ${delayMs} ms, ${way}: ${seconds.toFixed(2)} s`);
 }
 
 /** A laptop that is about to be measured. */

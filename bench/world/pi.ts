@@ -29,6 +29,8 @@ export interface Pi {
   crowd(count: number): Promise<string[]>;
   /** Serves all that is there by now; resolves to nginx's port. */
   serve(): Promise<number>;
+  /** Serves a binary cache in which nothing is; resolves to nginx's port. */
+  serveNothing(): Promise<number>;
   /** Makes a host for `ssh -F`; resolves to that file. */
   sshConfig(port: number): Promise<string>;
 }
@@ -43,7 +45,7 @@ export async function makePi(
   sshdConfig: readonly string[] = [],
 ): Promise<Pi> {
   const nix = await scope.add(makePrivateNix(version, () => "experimental-features = nix-command"));
-  const at = (name: string): string => join(nix.dir, name);
+  const at = (...names: string[]): string => join(nix.dir, ...names);
   await nix.run(`nix-store --generate-binary-cache-key pi-1 ${at("secret")} ${at("public")}`);
   const daemonSocket = await nix.listen();
   const key = await makeKey(nix.dir, "user");
@@ -76,6 +78,11 @@ export async function makePi(
       await mkdir(at("cache"));
       await nix.run(`nix copy --all --to 'file://${at("cache")}?compression=none'`);
       return (await scope.add(startNginx(nix.dir, at("cache")))).port;
+    },
+    serveNothing: async () => {
+      await mkdir(at("empty", "cache"), { recursive: true });
+      await writeFile(at("empty", "cache", "nix-cache-info"), "StoreDir: /nix/store\n");
+      return (await scope.add(startNginx(at("empty"), at("empty", "cache")))).port;
     },
     sshConfig: async (port) => {
       const lines = [
