@@ -12,9 +12,11 @@ import type { NixVersion } from "../../test/support/private-nix.js";
 import { inTurn, scaled, type Bench, type Measurement } from "../bench.js";
 import { exportOf, largePaths, pathsOf, smallClosure, type Planned } from "../world/closures.js";
 import { costOf } from "../world/cpu.js";
+import { addCrowd } from "../world/crowd.js";
 import { makeLaptop, startTether, type Laptop } from "../world/laptop.js";
 import { makePi, type Pi } from "../world/pi.js";
 import { makeQuota, makeWatch } from "../world/turns.js";
+import { askForNarinfos, missingPaths } from "./missing.js";
 
 /** Of one core. */
 const share = 0.2;
@@ -29,23 +31,36 @@ export const lowPower: Measurement = {
     const small = smallClosure("low-small", scaled(bench, 2_000));
     const large = largePaths("low-large", 1, scaled(bench, 200e6));
     for (const closure of [small, large]) await pi.fill(closure);
+    const crowd = scaled(bench, 200_000);
+    await addCrowd(pi.nix, crowd);
     const variants = [
       { name: "freely", group: null },
       ...(quota === null ? [] : [{ name: "with a quota", group: quota }]),
     ];
     await inTurn(bench, variants, ({ name, group }, round) =>
-      work(bench, nix, pi, { small, large }, { name, group, round }),
+      work(bench, nix, pi, { small, large, crowd }, { name, group, round }),
     );
     await away(bench, nix, pi);
   },
 };
 
-/** Starts the daemon, fetches and uploads. */
+/** What the Pi has. */
+interface Contents {
+  readonly small: readonly Planned[];
+  readonly large: readonly Planned[];
+  /** So many more. */
+  readonly crowd: number;
+}
+
+/** Long enough for the daemon to have got a list of all paths, where it wants one. */
+const listMs = 3_000;
+
+/** Starts the daemon, fetches, asks and uploads. */
 function work(
   bench: Bench,
   nix: NixVersion,
   pi: Pi,
-  { small, large }: Readonly<Record<"small" | "large", readonly Planned[]>>,
+  { small, large, crowd }: Contents,
   variant: { readonly name: string; readonly group: string | null; readonly round: number },
 ): Promise<void> {
   return bench.scope.within(async (scope) => {
@@ -73,6 +88,11 @@ function work(
     await record(`fetching ${small.length} small paths`);
     await realise(pathsOf(large));
     await record(`fetching ${(large[0]?.bytes ?? 0) / 1e6} MB`);
+    for (const [at, seed] of ["before", "while", "after"].entries()) {
+      if (at > 0) await sleep(listMs);
+      await askForNarinfos(new URL(url), missingPaths(seed, 500), 404);
+    }
+    await record(`asking in vain, beside ${crowd.toLocaleString("en")} paths`);
     const queued = await home.run("enqueue", ...pathsOf(built));
     if (queued.code !== 0) throw new Error(`enqueue: ${queued.stderr}`);
     const uploaded = async (): Promise<boolean> => (await home.status()).uploads.uploaded === built.length;
@@ -91,7 +111,7 @@ async function importInto(laptop: Laptop, closure: readonly Planned[]): Promise<
 /** A name that nobody answers to. */
 function away(bench: Bench, nix: NixVersion, pi: Pi): Promise<void> {
   return bench.scope.within(async (scope) => {
-    const seconds = Math.min(120, bench.options.idleSeconds);
+    const seconds = Math.min(120, bench.options.idleSeconds / 5);
     const laptop = await makeLaptop(scope, nix, pi, await pi.sshConfig(pi.sshd.port));
     const watch = makeWatch(laptop.nix.dir, "away", { group: null, turns: false });
     const { daemon } = await startTether(scope, laptop, pi, pi.sshd.port, {
@@ -106,7 +126,7 @@ function away(bench: Bench, nix: NixVersion, pi: Pi): Promise<void> {
     await sleep(seconds * 1000);
     const after = await costOf(daemon.pid);
     const { datagramBytes } = await watch.read(daemon.pid);
-    const setting = { measure: "l", what: `away for ${seconds} s`, nix: null, delayMs: null };
+    const setting = { measure: "l", what: `away for ${seconds} s, without a bus`, nix: null, delayMs: null };
     const perMinute = 60 / seconds;
     bench.recorder.add(setting, "CPU", "ms/min", (after.cpuMs - before.cpuMs) * perMinute);
     bench.recorder.add(setting, "wake-ups", "/min", (after.wakeUps - before.wakeUps) * perMinute);

@@ -77,12 +77,12 @@ export async function manyCaches(bench: Bench, nix: NixVersion): Promise<void> {
     }
   });
 
-  const idleSeconds = Math.min(60, options.idleSeconds);
+  const idleSeconds = Math.min(60, options.idleSeconds / 5);
   bench.say(`s caches: idling for ${idleSeconds} s`);
   const costs = (): Promise<Awaited<ReturnType<typeof costOf>>[]> =>
     Promise.all(all.map(({ tether }) => costOf(tether.daemon.pid)));
   // What was asked of them is over by then.
-  await sleep(Math.min(30, idleSeconds) * 1000);
+  await sleep(idleSeconds * 500);
   const before = await costs();
   await sleep(idleSeconds * 1000);
   const after = await costs();
