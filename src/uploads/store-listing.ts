@@ -1,13 +1,13 @@
 // What the store's folder tells of what is new in it: lock files that go, and when files were last touched.
 
-import { lstat, readdir } from "node:fs/promises";
+import { lstat, opendir } from "node:fs/promises";
 import path from "node:path";
 import { storeDir } from "../protocol/store-path.js";
 import { isUploadable } from "./entry.js";
 
 const lockSuffix = ".lock";
 
-/** Files asked about at a time. */
+/** Files asked about at a time. A store has hundreds of thousands: to take them all at once would block the event loop. */
 const atOnce = 64;
 
 /**
@@ -28,7 +28,6 @@ export async function changedSince(
   since: number,
   signal: AbortSignal,
 ): Promise<Map<string, number>> {
-  const names = (await readdir(folder)).filter((name) => uploadable(name) !== null);
   const changed = new Map<string, number>();
   const look = async (name: string): Promise<void> => {
     // It may be gone since.
@@ -38,10 +37,17 @@ export async function changedSince(
     );
     if (at >= since) changed.set(`${storeDir}/${name}`, at);
   };
-  for (let start = 0; start < names.length; start += atOnce) {
+  let batch: string[] = [];
+  const lookAtBatch = async (): Promise<void> => {
     signal.throwIfAborted();
-    await Promise.all(names.slice(start, start + atOnce).map(look));
+    await Promise.all(batch.map(look));
+    batch = [];
+  };
+  for await (const { name } of await opendir(folder, { bufferSize: atOnce })) {
+    if (uploadable(name) !== null) batch.push(name);
+    if (batch.length === atOnce) await lookAtBatch();
   }
+  await lookAtBatch();
   return changed;
 }
 
