@@ -31,8 +31,11 @@ export interface CacheLink {
   close(): void;
 }
 
+/** Whether the connection costs by volume; null where nobody knows. */
+type IsMetered = () => Promise<boolean | null>;
+
 /** A machine with sshd and a nix-daemon. */
-export function sshCacheLink(link: SshLink, log: Logger): CacheLink {
+export function sshCacheLink(link: SshLink, log: Logger, isMetered: IsMetered): CacheLink {
   const { address, port, localAddress, transport, cipher, daemon, closed } = link;
   return {
     address,
@@ -43,7 +46,7 @@ export function sshCacheLink(link: SshLink, log: Logger): CacheLink {
     nixVersion: daemon.nixVersion,
     ssh: link,
     through: null,
-    openUpstream: () => openDaemonUpstream(link, log),
+    openUpstream: () => openDaemonUpstream(link, log, isMetered),
     probe: (ms) => link.probe(ms),
     closed,
     close: () => link.close(),
@@ -60,11 +63,12 @@ export function httpCacheLink(
   return { ...where, cipher: null, nixVersion: null, ssh: null, openUpstream, probe, closed, close };
 }
 
-function openDaemonUpstream(link: SshLink, log: Logger): Upstream {
+function openDaemonUpstream(link: SshLink, log: Logger, isMetered: IsMetered): Upstream {
   const openDaemon = (): ReturnType<SshLink["openDaemon"]> => link.openDaemon();
   // sshd allows ten sessions on a connection (MaxSessions); lookups, probes and uploads need theirs.
   const limits = link.transport === "stdio" ? { narConnections: 6 } : {};
   const { database } = link;
-  const store = database === null ? {} : { store: { database, openFiles: () => link.openFiles() } };
+  const store =
+    database === null ? {} : { store: { database, openFiles: () => link.openFiles(), isMetered } };
   return createDaemonUpstream({ openDaemon, exec: (command) => link.exec(command), ...store, limits, log });
 }

@@ -25,6 +25,8 @@ export interface SshFindDeps {
   readonly discovery: Pick<Discovery, "lookup">;
   readonly handshake: (stream: Duplex, ms: number) => Promise<DaemonInfo>;
   readonly processors: Processors;
+  /** Whether the connection costs by volume; null where nobody knows. */
+  readonly isMetered: () => Promise<boolean | null>;
   readonly env: NodeJS.ProcessEnv;
   readonly log: Logger;
 }
@@ -58,7 +60,7 @@ export function findBySsh(deps: SshFindDeps): Find {
         connect: async () => {
           const link = await connectTo(machine, deps, signal);
           deps.processors.learn(link);
-          return sshCacheLink(link, deps.log);
+          return sshCacheLink(link, deps.log, deps.isMetered);
         },
       };
     }

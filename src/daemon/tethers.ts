@@ -5,6 +5,7 @@ import type { Dirs } from "../config/dirs.js";
 import { openForward } from "../forward/local-socket.js";
 import type { Gateway } from "../gateway/gateway.js";
 import type { Discovery } from "../sources/discovery.js";
+import { askMetered } from "../sources/conditions/ask-metered.js";
 import { readNetworkState } from "../sources/netmon/network-state.js";
 import { handshakeDaemon } from "../upstream/handshake-daemon.js";
 import type { CacheWay, Ways } from "./cache-ways.js";
@@ -44,7 +45,14 @@ export function createTethers(deps: TethersDeps): ReadonlyMap<string, Tether> {
     // All ways of a cache are of its own kind.
     const ssh = configs.filter((config) => config.type === "ssh");
     if (ssh.length > 0)
-      return findBySsh({ ...deps, name, configs: ssh, processors, handshake: handshakeDaemon });
+      return findBySsh({
+        ...deps,
+        name,
+        configs: ssh,
+        processors,
+        handshake: handshakeDaemon,
+        isMetered: askMetered,
+      });
     return findByHttp({
       configs: configs.filter((config) => config.type === "http"),
       discovery,

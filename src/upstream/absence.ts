@@ -48,6 +48,8 @@ export interface AbsenceDeps {
   /** Where the machine has its database. */
   readonly database: string;
   readonly openFiles: () => Promise<RemoteFiles>;
+  /** Whether the way there costs by volume; null where nobody knows. Where it does no list is asked for. */
+  readonly isMetered: () => Promise<boolean | null>;
   /** A connection to the nix-daemon, for one question. */
   readonly openDaemon: (signal: AbortSignal) => Promise<DaemonClient>;
   readonly times: AbsenceTimes;
@@ -115,6 +117,7 @@ export function createAbsence(deps: AbsenceDeps): Absence {
     const state = await look(opened);
     if (known !== null) return;
     if (!isQuiet(state)) return leave(times.restMs);
+    if ((await deps.isMetered()) === true) throw new TetherError("unfit", "the connection is metered");
     const speed = await speedOf(opened, deps.database, times.lookLimitMs);
     if (!listingPays(state, speed)) throw new TetherError("unfit", "a list of all paths would take too long");
     const began = now();

@@ -2,8 +2,14 @@
 
 import type { Duplex } from "node:stream";
 import type { Logger } from "pino";
-import type { RemoteFiles, RemoteProgram } from "../link/link.js";
-import { createAbsence, defaultAbsenceTimes, type Absence, type AbsenceTimes } from "./absence.js";
+import type { RemoteProgram } from "../link/link.js";
+import {
+  createAbsence,
+  defaultAbsenceTimes,
+  type Absence,
+  type AbsenceDeps,
+  type AbsenceTimes,
+} from "./absence.js";
 import type { DaemonClient } from "./daemon-client.js";
 import { defaultLimits, type UpstreamLimits } from "./limits.js";
 import { createLookup } from "./lookup.js";
@@ -19,7 +25,7 @@ export interface DaemonUpstreamOptions {
   /** Runs a command on the machine, where that may be possible: a NAR that was cut then goes on from its middle. */
   readonly exec?: (command: string) => Promise<RemoteProgram>;
   /** The files of the nix-daemon's database, where these may be seen: bursts of questions in vain then cost few round trips. */
-  readonly store?: { readonly database: string; readonly openFiles: () => Promise<RemoteFiles> };
+  readonly store?: Pick<AbsenceDeps, "database" | "openFiles" | "isMetered">;
   readonly log: Logger;
   readonly limits?: Partial<UpstreamLimits>;
   readonly absenceTimes?: Partial<AbsenceTimes>;

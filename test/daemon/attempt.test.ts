@@ -32,6 +32,7 @@ async function lookInVain(
       find: findBySsh({
         name: "pi",
         processors: noProcessors,
+        isMetered: async () => null,
         configs: [cacheConfig({ host: "Pi.local", ...config })],
         discovery,
         handshake: () => Promise.reject(new Error("never asked")),

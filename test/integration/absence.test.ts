@@ -36,7 +36,7 @@ async function reach(sshd: Sshd, version: NixVersion, conf: string): Promise<Mac
   const nix = await makePrivateNix(version, () => conf);
   const remoteSocket = await nix.listen();
   const link = await fixture.connect(sshd, { config: { remoteSocket } });
-  const upstream = sshCacheLink(link, silentLog).openUpstream();
+  const upstream = sshCacheLink(link, silentLog, async () => null).openUpstream();
   cleanups.push(async () => {
     upstream.close();
     link.close();

@@ -59,6 +59,7 @@ async function attemptBy(
       find: findBySsh({
         name: "pi",
         processors: noProcessors,
+        isMetered: async () => null,
         configs: waysOf(config).map((way) => way.config),
         discovery,
         handshake: handshakeDaemon,

@@ -5,6 +5,7 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { expect, onTestFinished, test } from "vitest";
+import { askMetered } from "../../src/sources/conditions/ask-metered.js";
 import { watchConditions, type Conditions } from "../../src/sources/conditions.js";
 import { createFakeClock } from "../support/fake-clock.js";
 import { createBus, startNetworkManager, type PrivateBus } from "../support/netmon-lab.js";
@@ -72,6 +73,7 @@ test("NetworkManager: a connection that becomes metered is told at once, and so 
   await nmcli("device", "reapply", "cable0");
   await eventually(told, { metered: true, onBattery: null });
   // One that begins now finds it so.
+  expect(await askMetered(bus.address)).toBe(true);
   const later = watch(bus.address);
   await eventually(later, { metered: true, onBattery: null });
   expect(later).toHaveLength(1);
@@ -79,8 +81,11 @@ test("NetworkManager: a connection that becomes metered is told at once, and so 
   await nmcli("connection", "modify", "lab", "connection.metered", "no");
   await nmcli("device", "reapply", "cable0");
   await eventually(told, { metered: false, onBattery: null });
+  expect(await askMetered(bus.address)).toBe(false);
   await stopChild(daemon, "SIGKILL");
   await eventually(told, { metered: null, onBattery: null });
+  expect(await askMetered(bus.address)).toBeNull();
+  expect(await askMetered("unix:path=/nonexistent/bus")).toBeNull();
 });
 
 test("UPower: the charge is told while the machine runs on it", async () => {

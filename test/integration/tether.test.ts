@@ -61,6 +61,7 @@ async function makeTether(
   const find = findBySsh({
     name: "pi",
     processors: noProcessors,
+    isMetered: async () => null,
     configs: waysOf(config).map((way) => way.config),
     env: { PATH: process.env["PATH"], HOME: fixture.dir, SSH_AUTH_SOCK: fixture.agent.socket },
     log: silentLog,

@@ -27,6 +27,7 @@ interface Machine {
   writtenAt: number;
   readonly size: number;
   readonly clock: number;
+  metered: boolean | null;
   opened: number;
   closed: number;
   looks: number;
@@ -50,6 +51,7 @@ function machineWith(options: { paths: number[]; size?: number; clock?: number }
     writtenAt: 1_000,
     size: 10_000,
     clock: 9_000,
+    metered: null,
     ...options,
     opened: 0,
     closed: 0,
@@ -73,6 +75,7 @@ function absenceOf(machine: Machine, times: Partial<AbsenceTimes> = {}, files = 
   const absence = createAbsence({
     database: "/db.sqlite",
     openFiles: files,
+    isMetered: async () => machine.metered,
     openDaemon: async () => DaemonClient.connect(await machine.daemon.openDaemon(), { ms: 5_000 }),
     times: { ...defaultAbsenceTimes, burstMs: 60_000, trustMs: 60_000, lookMs: 0, ...times },
     log: silentLog,
@@ -164,6 +167,16 @@ describe("what is known not to be there", () => {
     miss(absence, 50);
     await eventually("it is given up", () => machine.closed === 1);
     expect(machine.daemon.connections).toHaveLength(1);
+    expect(absence.isAbsent(numberedHash(2))).toBe(false);
+  });
+
+  it("is nothing where the list would have to be paid for", async () => {
+    const machine = machineWith({ paths: [1] });
+    machine.metered = true;
+    const absence = absenceOf(machine);
+    miss(absence, 50);
+    await eventually("it is given up", () => machine.closed === 1);
+    expect(machine.daemon.connections).toHaveLength(0);
     expect(absence.isAbsent(numberedHash(2))).toBe(false);
   });
 

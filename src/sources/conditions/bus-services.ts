@@ -14,7 +14,7 @@ interface BusProperty {
   readonly name: string;
 }
 
-const networkManager = "org.freedesktop.NetworkManager";
+export const networkManager = "org.freedesktop.NetworkManager";
 const upower = "org.freedesktop.UPower";
 
 /** NMMetered: 0 unknown, 1 yes, 2 no, 3 guess-yes, 4 guess-no. It is about the connection that has the default route. */
