@@ -88,7 +88,7 @@ in
     Service = {
       Type = "notify";
       NotifyAccess = "all";
-      Environment = [ "PATH=${path}" ];
+      Environment = [ "MALLOC_ARENA_MAX=1 PATH=${path}" ];
       ExecStart = "${program} run";
       ExecStopPost = lib.concatStringsSep " " [
         ''-/bin/sh -c '[ "$$EXIT_STATUS" = 5 ] || ${program} unlist ||''

@@ -19,6 +19,7 @@ import { createController, type Controller, type Posted } from "./controller.js"
 import { createDependents } from "./dependents.js";
 import { createEffects } from "./effects.js";
 import { takeGatewayPort } from "./gateway-port.js";
+import { createCollector, createIdleMemory, workDone } from "./idle-memory.js";
 import { createListing } from "./listing.js";
 import { metricsReaders } from "./metrics-readers.js";
 import { createPages } from "./pages.js";
@@ -154,8 +155,11 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
     uploads !== null && rulesMatter(uploadRules(config)) ? watchConditions({ log, onConditions }) : null;
   listing.warn();
   await Promise.all(names.map((cache) => controller.post({ cache, fact: { type: "due" } })));
+  const currentReport = report;
+  const spareMemory = createIdleMemory({ work: () => workDone(currentReport()), collect: createCollector() });
   const pulse = startPulse({
     beat: async () => {
+      spareMemory();
       void listing.permissions.lookAgain();
       await control.mend();
       await tick();

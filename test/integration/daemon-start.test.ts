@@ -4,6 +4,7 @@ import { once } from "node:events";
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
 import { cacheTable, type DaemonHome } from "../support/daemon.js";
 import { type DaemonFixture, makeDaemonFixture, nobody } from "../support/daemon-fixture.js";
@@ -162,6 +163,21 @@ test("what was paused stays paused, through a kill and a restart, until it is re
   await home.untilListed(["nas", "pi"]);
   last.kill("SIGTERM");
   expect((await last.ended).code).toBe(0);
+});
+
+test("what the start took of memory is given back soon after, and then nothing for nothing", async () => {
+  // Where systemd wants a sign of life every two seconds, everything is looked at every second.
+  const home = await fixture.home({ nodeFlags: ["--trace-gc"], env: { WATCHDOG_USEC: "2000000" } });
+  await home.configure("");
+  const daemon = home.start();
+  const collections = (): number => daemon.said().match(/low memory notification/g)?.length ?? 0;
+  await eventually("memory is given back", async () => collections() > 0, 20_000);
+  await sleep(500);
+  const count = collections();
+  await sleep(3_000);
+  expect(collections()).toBe(count);
+  daemon.kill("SIGTERM");
+  expect((await daemon.ended).code).toBe(0);
 });
 
 test("no key and no passphrase is in anything that was said", async () => {

@@ -15,6 +15,8 @@ export interface HomeOptions {
   /** Whose home it is; default: root's. */
   readonly uid?: number;
   readonly env?: NodeJS.ProcessEnv;
+  /** Options of Node itself. */
+  readonly nodeFlags?: readonly string[];
 }
 
 export interface DaemonFixture {
@@ -44,8 +46,9 @@ export async function makeDaemonFixture(): Promise<DaemonFixture> {
       await writeFile(join(sshd.dir, "known_hosts"), `${sshd.knownHostsLine(sshd.address)}\n`);
       return sshd;
     },
-    home: async ({ uid, env = {} } = {}) => {
+    home: async ({ uid, env = {}, nodeFlags = [] } = {}) => {
       const home = await makeDaemonHome(program.file, {
+        nodeFlags,
         ...(uid === undefined ? {} : { uid }),
         env: {
           // Its ssh reads no configuration of this machine's users.
