@@ -23,6 +23,8 @@ export interface AbsenceTimes {
   readonly idleMs: number;
   /** From what could not be had to the next try, and from one list to the next. */
   readonly restMs: number;
+  /** From one sample of the link's speed to the next; others were perhaps under way with it. */
+  readonly slowMs: number;
   /** A look, or a list, is given up after this time. */
   readonly lookLimitMs: number;
   readonly listLimitMs: number;
@@ -34,6 +36,7 @@ export const defaultAbsenceTimes: AbsenceTimes = {
   trustMs: 500,
   idleMs: 20_000,
   restMs: 2_000,
+  slowMs: 10_000,
   lookLimitMs: 2_000,
   listLimitMs: 15_000,
 };
@@ -119,7 +122,7 @@ export function createAbsence(deps: AbsenceDeps): Absence {
     if (!isQuiet(state)) return leave(times.restMs);
     if ((await deps.isMetered()) === true) throw new TetherError("unfit", "the connection is metered");
     const speed = await speedOf(opened, deps.database, times.lookLimitMs);
-    if (!listingPays(state, speed)) throw new TetherError("unfit", "a list of all paths would take too long");
+    if (!listingPays(state, speed)) return leave(times.slowMs);
     const began = now();
     const paths = await list(state);
     listMs = now() - began;

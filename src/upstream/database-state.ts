@@ -46,7 +46,7 @@ export function canHold({ database, log }: DatabaseState, paths: number): boolea
 /** What SSH may have under way on one channel: ssh2's window. */
 const windowBytes = 2 * 1024 * 1024;
 /** Nobody's question may wait longer behind the list of all paths, in milliseconds. */
-const mostWaitMs = 400;
+const mostWaitMs = 800;
 /** And no list is worth more than this, in milliseconds. */
 const mostListMs = 8_000;
 

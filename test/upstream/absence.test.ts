@@ -170,6 +170,27 @@ describe("what is known not to be there", () => {
     expect(absence.isAbsent(numberedHash(2))).toBe(false);
   });
 
+  it("is nothing while the link is slow", async () => {
+    const machine = machineWith({ paths: [1], size: 40_000_000 });
+    let slow = true;
+    const absence = absenceOf(machine, { slowMs: 50 }, async () => {
+      const files = await machine.files();
+      const head = async (path: string, length: number): Promise<Buffer> => {
+        if (slow) await sleep(100);
+        return files.head(path, length);
+      };
+      return { ...files, head };
+    });
+    miss(absence, 50);
+    await eventually("it is given up", () => machine.closed === 1);
+    expect(machine.daemon.connections).toHaveLength(0);
+    slow = false;
+    await eventually("it is listed when it is not", () => {
+      miss(absence, 50);
+      return absence.isAbsent(numberedHash(2));
+    });
+  });
+
   it("is nothing where the list would have to be paid for", async () => {
     const machine = machineWith({ paths: [1] });
     machine.metered = true;
