@@ -33,29 +33,17 @@ export interface SocketsDeps {
   readonly open?: (link: MulticastLink, events: MdnsSocketEvents) => MdnsSocket;
 }
 
-/** How long a socket that is replaced may still be read: what has come in may not come again, in milliseconds. */
-const LINGER_MS = 100;
-
 /** No sockets yet: the first `refresh` opens them. */
 export function createSockets(deps: SocketsDeps): Sockets {
   const { log, interfaces = networkInterfaces, open = openMdnsSocket } = deps;
   const sockets = new Map<string, MdnsSocket>();
   const closings = new Set<Promise<void>>();
-  const lingering = new Map<MdnsSocket, NodeJS.Timeout>();
   let closed = false;
 
-  const end = (socket: MdnsSocket): void => {
-    clearTimeout(lingering.get(socket));
-    lingering.delete(socket);
+  const drop = (key: string, socket: MdnsSocket): void => {
+    sockets.delete(key);
     const closing = socket.close().finally(() => closings.delete(closing));
     closings.add(closing);
-  };
-
-  const linger = (socket: MdnsSocket): void => {
-    lingering.set(
-      socket,
-      setTimeout(() => end(socket), LINGER_MS),
-    );
   };
 
   const add = (link: MulticastLink): void => {
@@ -90,9 +78,8 @@ export function createSockets(deps: SocketsDeps): Sockets {
       for (const [key, socket] of sockets) {
         const same = keys.has(key);
         if (same && !force) continue;
-        sockets.delete(key);
-        if (same) linger(socket);
-        else end(socket);
+        // Before the next one joins: where the kernel has dropped the group by itself, leaving it late would take the new one out.
+        drop(key, socket);
         deps.onGone(socket.link.name, same);
         log.debug({ interface: socket.link.name, family: socket.link.family }, "multicast link closed");
       }
@@ -104,8 +91,7 @@ export function createSockets(deps: SocketsDeps): Sockets {
     },
     close: async () => {
       closed = true;
-      for (const socket of [...sockets.values(), ...lingering.keys()]) end(socket);
-      sockets.clear();
+      for (const [key, socket] of sockets) drop(key, socket);
       await Promise.all(closings);
     },
   };
