@@ -33,6 +33,11 @@ describe("a network whose addresses change", () => {
 
   describe("without IPv4", () => {
     beforeAll(async () => {
+      // Where IPv4 goes while avahi starts, it tells of no address at all.
+      await lab.waitFor("avahi to tell an IPv6 address", async () => {
+        const resolve = "timeout 5 avahi-resolve -6 -n pi.local";
+        return (await lab.exec("laptop", resolve, { mayFail: true })).stdout.includes("fe80:");
+      });
       await lab.exec("pi", "ip -4 address flush dev eth0");
       await laptop.set("ipv4.method disabled");
       // The link may have been by IPv6 and look well: it is given up when nothing has answered for two seconds.
