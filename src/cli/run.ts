@@ -17,6 +17,7 @@ export async function run(context: CliContext, configFile: string | undefined): 
   const { env } = context;
   const dirs = resolveDirs(env);
   // One after the other, so that the event loop turns, and a wrong configuration is told before the rest takes its time.
+  await import("../config/leaves.js");
   const { configWarnings, loadConfig } = await import("../config/load.js");
   const config = await loadConfig(configFile === undefined ? dirs.configFile : path.resolve(configFile));
   const { createLog } = await import("../daemon/log.js");
