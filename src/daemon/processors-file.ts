@@ -16,7 +16,7 @@ import { writeStateFile } from "./state-file.js";
 export interface Processors {
   /** The ciphers for a machine that is to show one of these host keys. */
   ciphersFor(settings: Pick<SshSettings, "ciphers">, known: readonly KnownKey[]): Ciphers;
-  /** Looks at the machine's processor when the link has stood for a moment, unless it is known. */
+  /** Looks at the machine's processor when the link has stood for a moment, once: a disk with its host key may move to another. */
   learn(link: SshLink): void;
 }
 
@@ -39,10 +39,14 @@ export function openProcessors(options: ProcessorsOptions): Processors {
   const asked = new Set<string>();
 
   const ask = async (link: SshLink): Promise<void> => {
+    let stands = true;
+    void link.closed.then(() => (stands = false));
     asked.add(link.hostKey);
     const aes = await aesThere(link);
     log.debug({ address: link.address, aes }, "looked for AES instructions");
-    if (aes === null) return;
+    // On a link that broke nobody has refused anything.
+    if (aes === null && !stands) asked.delete(link.hostKey);
+    if (aes === null || aes === known.get(link.hostKey)) return;
     known.set(link.hostKey, aes);
     const machines = Object.fromEntries([...known].slice(-mostMachines));
     await writeStateFile(
@@ -59,7 +63,7 @@ export function openProcessors(options: ProcessorsOptions): Processors {
       return cipherOrder({ configured: ciphers, here, there });
     },
     learn: (link) => {
-      if (known.has(link.hostKey) || asked.has(link.hostKey)) return;
+      if (asked.has(link.hostKey)) return;
       const timer = setTimeout(() => void ask(link), afterMs);
       void link.closed.then(() => clearTimeout(timer));
     },

@@ -30,11 +30,14 @@ export interface GatewayLimits {
   /** A NAR that breaks so many times without a new byte in between is given up, although the cache is there. */
   readonly narTries: number;
   /**
-   * A client that takes nothing for this time frees the upstream, and goes on as after a cut when it takes again. Until
+   * A client that takes nothing for this time frees the upstream where others wait for it or little has been sent, and
+   * goes on as after a cut when it takes again. Until
    * then each of the 16 NARs over SSH holds up to 8 MB: ssh2's window of 3 MB, in buffers of twice that, and what is
    * read ahead.
    */
   readonly clientIdleMs: number;
+  /** So much of a NAR may be sent again for such a client. */
+  readonly repeatableBytes: number;
   /** A client that takes nothing for this time loses its connection. */
   readonly clientStallMs: number;
   /** A NAR that broke is answered 404 for this time, so that Nix's retries end and it goes elsewhere. */
@@ -68,6 +71,7 @@ export const defaultLimits: GatewayLimits = {
   lookupReturnMs: 4_000,
   narTries: 8,
   clientIdleMs: 5_000,
+  repeatableBytes: 16 * 1024 * 1024,
   clientStallMs: 120_000,
   tombstoneMs: 30_000,
   absenceMs: 60_000,

@@ -8,6 +8,9 @@ import { describePortHolder } from "./port-holder.js";
 /** `port` 0 takes a free one; with `fd`, a listening socket that was passed to us, `port` says which it is. */
 export type ListenOn = { readonly port: number } | { readonly fd: number; readonly port: number };
 
+/** Connections that may wait to be accepted; the kernel's own bound is the same. 64 Nix commands come with 1,600. */
+const backlog = 4_096;
+
 /**
  * Listens, and resolves to the port. Rejects with code `gateway-port-taken`, saying who has the port if that can be told,
  * `gateway-port-held` when our user's systemd has it and did not pass it to us, or `gateway-listen`.
@@ -16,7 +19,8 @@ export async function listen(server: http.Server, on: ListenOn): Promise<number>
   try {
     await new Promise<void>((resolve, reject) => {
       server.once("error", reject);
-      server.listen("fd" in on ? { fd: on.fd } : { port: on.port, host: "127.0.0.1" }, () => {
+      const where = "fd" in on ? { fd: on.fd } : { port: on.port, host: "127.0.0.1" };
+      server.listen({ ...where, backlog }, () => {
         server.removeListener("error", reject);
         resolve();
       });

@@ -35,6 +35,7 @@ export async function* deliverNar(
   const onArrival = (): void => {
     brokeAt = null;
   };
+  const othersWait = (): boolean => waitersBeside(cache, transfer);
   const onFirstPiece = (): void => {
     const { at } = transfer;
     if (at > 0 && !resumed) {
@@ -50,7 +51,8 @@ export async function* deliverNar(
     try {
       if (session === null) throw new TetherError("upstream-lost", "the cache is away");
       if (began > 0) info = await confirm(cache, session, transfer);
-      for await (const piece of transferNar({ session, info, from: began, limits, now, onArrival }, client)) {
+      const request = { session, info, from: began, limits, now, onArrival, othersWait };
+      for await (const piece of transferNar(request, client)) {
         if (transfer.at === began) onFirstPiece();
         yield piece;
         transfer.at += piece.length;
@@ -81,6 +83,14 @@ export async function* deliverNar(
       session = next;
     }
   }
+}
+
+/** Whether another NAR has been waiting for its first byte for as long as a client may be idle. */
+function waitersBeside({ transfers, wallNow, limits }: ServedCache, transfer: Transfer): boolean {
+  const before = wallNow() - limits.clientIdleMs;
+  return [...transfers].some(
+    (other) => other !== transfer && other.at === other.from && other.since <= before,
+  );
 }
 
 /** The session for the next try; null when there is none. */

@@ -17,6 +17,8 @@ export interface NarRequest {
   readonly now: () => number;
   /** Told when bytes came from the machine, also such as lie before `from`. */
   readonly onArrival: () => void;
+  /** Whether another NAR may be waiting for this one's connection. */
+  readonly othersWait: () => boolean;
 }
 
 /**
@@ -38,10 +40,17 @@ export async function* transferNar(
   client.addEventListener("abort", onClientGone, { once: true });
   if (client.aborted) onClientGone();
   let stopWatch = watchStart(request, end);
+  let at = 0;
+  // Others may wait for the connection, and what has arrived of this NAR takes memory. But a machine that can not begin in
+  // the middle would send all of it again.
+  const onIdle = (): void => {
+    if (at <= limits.repeatableBytes || request.othersWait()) end(idle(info, limits.clientIdleMs));
+    else stopWatch = watch(limits.clientIdleMs, onIdle);
+  };
   let source: Source | null = null;
   try {
     source = await openSource(request, signal);
-    let at = source.begins;
+    at = source.begins;
     for (let bytes = await source.next(); bytes !== null; bytes = await source.next()) {
       stopWatch();
       session.progressed();
@@ -50,8 +59,7 @@ export async function* transferNar(
       at += bytes.length;
       if (at > size) throw wrongLength(info, at);
       if (piece.length > 0) {
-        // Others may wait for the connection, and what has arrived of this NAR takes memory.
-        stopWatch = watch(limits.clientIdleMs, () => end(idle(info, limits.clientIdleMs)));
+        stopWatch = watch(limits.clientIdleMs, onIdle);
         yield piece;
         stopWatch();
       }

@@ -35,13 +35,13 @@ export interface Authenticator {
 export const SIGN_MS = 60_000;
 
 /**
- * `onSigning` is told when the agent begins (true) and ends (false) to work on a signature. Where `identities` rejects, sshd is
- * left waiting: the caller ends the session.
+ * `onBusy` is told when it is not sshd that is waited for (true), but `identities` or the agent that works on a signature, and
+ * when that is over (false). Where `identities` rejects, sshd is left waiting: the caller ends the session.
  */
 export function createAuthenticator(
   user: string,
   identities: Promise<Identities>,
-  onSigning: (busy: boolean) => void,
+  onBusy: (busy: boolean) => void,
 ): Authenticator {
   const record: AuthRecord = { offered: [], unsigned: [], methods: null, partial: false, note: null };
   let queue: Attempt[] | null = null;
@@ -55,8 +55,10 @@ export function createAuthenticator(
     }
     record.methods = methods;
     record.partial ||= partial;
+    onBusy(true);
     void identities.then(
       ({ attempts, note }) => {
+        onBusy(false);
         record.note = note;
         queue ??= [...attempts];
         offer(methods.includes("publickey") ? queue.shift() : undefined, next);
@@ -73,7 +75,7 @@ export function createAuthenticator(
     record.offered.push(attempt);
     next(
       methodFor(user, attempt, {
-        onSigning,
+        onSigning: onBusy,
         // sshd asks only for keys that it would take, so a key that was signed with and still did not do is a part.
         onSigned: () => (record.partial = true),
         onRefused: (why) => record.unsigned.push({ attempt, why }),

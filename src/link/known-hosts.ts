@@ -1,8 +1,10 @@
 // Reads known_hosts files through `ssh-keygen -F`, which knows hashed names, patterns, negation and `[host]:port`.
 
+import { constants } from "node:fs";
 import { access, readFile } from "node:fs/promises";
 import { TetherError, messageOf } from "../util/errors.js";
 import { runTool } from "../util/run-tool.js";
+import { brief } from "./brief.js";
 import type { SshSettings } from "./ssh-config.js";
 
 /** One line of a known_hosts file that speaks of the host. */
@@ -55,8 +57,8 @@ export function parseFoundKeys(output: string, exact: boolean): KnownKey[] {
 export type FindKnownKeys = typeof findKnownKeys;
 
 /**
- * What the known_hosts files say of the host on this port. Missing files count as empty. Rejects with
- * `ssh-keygen-missing`, or `revoked-keys-unreadable` when RevokedHostKeys cannot be honoured.
+ * What the known_hosts files say of the host on this port. Files that are missing, or that we may not read, count as empty,
+ * as with ssh. Rejects with `ssh-keygen-missing`, `known-hosts-unreadable` when ssh-keygen fails, or `revoked-keys-unreadable` when RevokedHostKeys cannot be honoured.
  */
 export async function findKnownKeys(
   settings: SshSettings,
@@ -72,6 +74,16 @@ export async function findKnownKeys(
         remedy: "Install OpenSSH's client programs (ssh, ssh-keygen) where nix-tether finds them.",
       });
     }
+    // 1 says that there is none. What could not be searched may hold that the key is revoked.
+    if (result.code > 1) {
+      throw new TetherError(
+        "known-hosts-unreadable",
+        `ssh-keygen could not search ${file}: ${brief(result.stderr)}`,
+        {
+          remedy: `Look at it with: ssh-keygen -F ${name} -f ${file}`,
+        },
+      );
+    }
     return parseFoundKeys(result.stdout, exact);
   };
   const others = [...(names.portless === null ? [] : [names.portless]), ...settings.knownAs];
@@ -79,7 +91,7 @@ export async function findKnownKeys(
   // One after the other, and only where there is something to find: to start a program blocks the event loop for some
   // milliseconds, and this is done at each try.
   for (const file of settings.knownHostsFiles) {
-    if (!(await exists(file))) continue;
+    if (!(await isReadable(file))) continue;
     found.push(...(await search(names.exact, file, true)));
     for (const name of others) found.push(...(await search(name, file, false)));
   }
@@ -87,8 +99,8 @@ export async function findKnownKeys(
   return [...found, ...revoked];
 }
 
-function exists(file: string): Promise<boolean> {
-  return access(file).then(
+function isReadable(file: string): Promise<boolean> {
+  return access(file, constants.R_OK).then(
     () => true,
     () => false,
   );

@@ -3,23 +3,47 @@
 
 import type { Socket } from "node:net";
 
-/** How often ssh2 asks sshd for an answer, in milliseconds. */
-export const KEEPALIVE_MS = 2_500;
+/** How long after the last byte ssh2 asks sshd for an answer, in milliseconds. */
+export const KEEPALIVE_MS = 5_000;
 
-// With nothing heard for two whole intervals at least one question has gone unanswered for 2.5 s; the link is given
-// up 5 to 7.5 s after its last byte. Counting ticks rather than time gives a link that slept with the laptop its chance.
-const SILENT_TICKS = 2;
+/** How long that answer may take. */
+const ANSWER_MS = 3_500;
 
-/** Calls `onDead` once when nothing has arrived for 5 to 7.5 s. Returns the function that stops watching. */
-export function watchLiveness(socket: Pick<Socket, "bytesRead">, onDead: () => void): () => void {
-  let heard = socket.bytesRead;
-  let silent = 0;
-  const timer = setInterval(() => {
-    silent = socket.bytesRead === heard ? silent + 1 : 0;
-    heard = socket.bytesRead;
-    if (silent < SILENT_TICKS) return;
-    clearInterval(timer);
-    onDead();
-  }, KEEPALIVE_MS);
-  return () => clearInterval(timer);
+/** A timer that is so late was held up with all else, as in a process that was stopped: then bytes may lie unread. */
+const LATE_MS = 1_000;
+
+/**
+ * Calls `onDead` once when nothing has arrived for 8.5 s, so that a question has gone unanswered for 3.5 s at least. Returns
+ * the function that stops watching. Timers stand still while the machine sleeps.
+ */
+export function watchLiveness(
+  socket: Pick<Socket, "on" | "off">,
+  onDead: () => void,
+  now: () => number = () => performance.now(),
+): () => void {
+  let heardAt = now();
+  let timer: NodeJS.Timeout;
+  const onData = (): void => {
+    heardAt = now();
+  };
+  const waitUntil = (until: number): void => {
+    timer = setTimeout(() => check(until), until - now());
+  };
+  const check = (until: number): void => {
+    const deadline = heardAt + KEEPALIVE_MS + ANSWER_MS;
+    const late = now() - until > LATE_MS;
+    if (deadline > now()) waitUntil(deadline);
+    else if (late) waitUntil(now() + ANSWER_MS);
+    else {
+      stop();
+      onDead();
+    }
+  };
+  const stop = (): void => {
+    clearTimeout(timer);
+    socket.off("data", onData);
+  };
+  socket.on("data", onData);
+  waitUntil(heardAt + KEEPALIVE_MS + ANSWER_MS);
+  return stop;
 }

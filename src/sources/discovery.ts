@@ -86,7 +86,7 @@ export function createDiscovery(deps: DiscoveryDeps): Discovery {
     includeLoopback,
     onRecords: (link, records) => {
       const now = performance.now();
-      recent.hear({ link, records, at: now });
+      recent.hear({ link, records, at: now, wallAt: Date.now() });
       for (const listener of listeners) listener(link, records);
       const underWay = new Set(lookups.values());
       for (const [key, { watching }] of watched) {
@@ -113,7 +113,7 @@ export function createDiscovery(deps: DiscoveryDeps): Discovery {
     const key = targetKey(target);
     const picture = createPicture(target);
     const now = (): number => performance.now();
-    for (const { link, records, at } of recent.packets(now())) picture.apply(link, records, at);
+    for (const { link, records, at } of recent.packets(Date.now())) picture.apply(link, records, at);
     const stop = new AbortController();
     const onAbort = (): void => stop.abort();
     signal.addEventListener("abort", onAbort, { once: true });

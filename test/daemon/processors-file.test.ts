@@ -72,6 +72,37 @@ test("who does not let us look is not asked again, and nothing is known", async 
   expect(() => readFileSync(file)).toThrow("ENOENT");
 });
 
+test("a link that broke in the middle of the question has refused nothing", async () => {
+  const file = path.join(temporaryFolder(), "processors.json");
+  const processors = openProcessors({ file, log, here: true, afterMs: 0 });
+  const broken = linkTo("pi", new Error("the link was lost"));
+  processors.learn({
+    ...broken.link,
+    exec: async (command) => {
+      broken.close();
+      await broken.link.closed;
+      return broken.link.exec(command);
+    },
+  });
+  await eventually("the question", () => broken.asked.length === 1);
+  const { link } = linkTo("pi", pi4);
+  await eventually("the file", () => {
+    processors.learn(link);
+    return existsSync(file);
+  });
+});
+
+test("another processor with the same host key is noticed at the next start", async () => {
+  const file = path.join(temporaryFolder(), "state/processors.json");
+  const { link } = linkTo("pi", pi4);
+  openProcessors({ file, log, here: true, afterMs: 0 }).learn(link);
+  await eventually("the file", () => existsSync(file));
+  const next = openProcessors({ file, log, here: true, afterMs: 0 });
+  next.learn(linkTo("pi", "Features\t: fp asimd aes\n").link);
+  await eventually("the change", () => readFileSync(file, "utf8").includes("true"));
+  expect(next.ciphersFor(chosen, [knownKey("pi")])[0]).toBe("aes128-gcm@openssh.com");
+});
+
 test("a link that has ended is not asked", async () => {
   const file = path.join(temporaryFolder(), "processors.json");
   const processors = openProcessors({ file, log, here: true, afterMs: 30 });

@@ -265,6 +265,30 @@ describe("a client", () => {
     expect(gateway.stats("pi")).toMatchObject({ resumed: 1, abandoned: 0 });
   });
 
+  test("that rests far in a NAR keeps the upstream, until another one waits for it", async () => {
+    const gateway = await testGateway({ limits: { clientIdleMs: 100, repeatableBytes: 100_000 } });
+    const huge = fakePath("b", Buffer.alloc(64 * 2 ** 20, "x"));
+    const upstream = fakeUpstream(huge, big);
+    gateway.setUpstream("pi", upstream);
+    const response = await askAndStall(gateway.port, `/pi/${huge.narUrl}`);
+    await sleep(500);
+    expect(upstream).toMatchObject({ open: 1, opened: 1 });
+    let [opened, begin] = [false, (): void => undefined];
+    upstream.beforeNar = () => {
+      opened = true;
+      return new Promise((resolve) => (begin = resolve));
+    };
+    const other = ask(gateway.port, url);
+    await expect.poll(() => opened).toBe(true);
+    await expect.poll(() => upstream.open).toBe(0);
+    begin();
+    expect((await other).status).toBe(200);
+    upstream.beforeNar = () => Promise.resolve();
+    let taken = 0;
+    for await (const piece of response) taken += (piece as Buffer).length;
+    expect(taken).toBe(huge.nar.length);
+  });
+
   test("that takes nothing for too long loses its connection, and may come again", async () => {
     const gateway = await testGateway({ limits: { clientStallMs: 200 } });
     const huge = fakePath("b", Buffer.alloc(64 * 2 ** 20, "x"));

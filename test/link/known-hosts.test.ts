@@ -72,3 +72,18 @@ echo end >>${dir}/calls
   );
   expect((await readFile(join(dir, "calls"), "utf8")).trim().split("\n")).toEqual(runs);
 });
+
+test("a search that fails is no search that finds nothing", async () => {
+  const dir = await mkdtemp(join(tmpdir(), "nix-tether-known-"));
+  onTestFinished(() => rm(dir, { recursive: true }));
+  const file = join(dir, "known_hosts");
+  await writeFile(file, "");
+  await writeFile(join(dir, "ssh-keygen"), "#!/bin/sh\necho broken library >&2\nexit 127\n", { mode: 0o755 });
+  const env = { PATH: `${dir}:${process.env["PATH"]}`, HOME: dir };
+  const settings = interpretSshConfig(null, { host: "pi.local", knownHosts: [file] }, env);
+  const deps = { env, signal: new AbortController().signal };
+  await expect(findKnownKeys(settings, 22, deps)).rejects.toMatchObject({
+    code: "known-hosts-unreadable",
+    message: `ssh-keygen could not search ${file}: broken library`,
+  });
+});

@@ -10,13 +10,15 @@ export interface Packet {
   readonly records: readonly HeardRecord[];
   /** Milliseconds from any origin. */
   readonly at: number;
+  /** Milliseconds since the epoch: a clock that does not stand still while the machine sleeps. */
+  readonly wallAt: number;
 }
 
 /** See `createRecent`. */
 export interface Recent {
   hear(packet: Packet): void;
-  /** What is young enough at `now`, oldest first. */
-  packets(now: number): readonly Packet[];
+  /** What is young enough at `wallNow`, oldest first. */
+  packets(wallNow: number): readonly Packet[];
   /** Forgets what was heard on an interface. */
   forget(link: string): void;
 }
@@ -28,10 +30,11 @@ const MAX_PACKETS = 64;
 
 export function createRecent(): Recent {
   let heard: readonly Packet[] = [];
-  const youngAt = (now: number): readonly Packet[] => heard.filter(({ at }) => now - at <= RECENT_MS);
+  const youngAt = (wallNow: number): readonly Packet[] =>
+    heard.filter(({ wallAt }) => Math.abs(wallNow - wallAt) <= RECENT_MS);
   return {
     hear: (packet) => {
-      heard = [...youngAt(packet.at), packet].slice(-MAX_PACKETS);
+      heard = [...youngAt(packet.wallAt), packet].slice(-MAX_PACKETS);
     },
     packets: youngAt,
     forget: (link) => {

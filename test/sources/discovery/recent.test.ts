@@ -3,9 +3,10 @@ import { expect, test } from "vitest";
 import { createRecent, RECENT_MS } from "../../../src/sources/discovery/recent.js";
 import { addressRecord } from "../../support/mdns-records.js";
 
-const packet = (address: string, at: number, link = "eth0") => ({
+const packet = (address: string, wallAt: number, link = "eth0") => ({
   link,
-  at,
+  at: 0,
+  wallAt,
   records: [addressRecord("pi.local", address)],
 });
 
