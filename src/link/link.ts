@@ -40,12 +40,19 @@ export interface RemoteFacts {
   readonly modifiedAt: number;
 }
 
+/** The first bytes of a file on the machine. */
+export interface RemoteHead {
+  readonly bytes: Buffer;
+  /** From the question for them to their last one, in milliseconds; it was opened before. */
+  readonly tookMs: number;
+}
+
 /** The machine's files, by SFTP. What is asked rejects with an SftpError where sshd refuses, or when the link is gone. */
 export interface RemoteFiles {
   /** Of what a link leads to. */
   stat(path: string): Promise<RemoteFacts>;
   /** The first bytes of a file: so many, or fewer where it is shorter. */
-  head(path: string, length: number): Promise<Buffer>;
+  head(path: string, length: number): Promise<RemoteHead>;
   /** Ends the program that serves them. Idempotent. */
   close(): void;
 }

@@ -4,7 +4,7 @@
 import type { Client, SFTPWrapper, Stats } from "ssh2";
 import { TetherError, messageOf } from "../util/errors.js";
 import { brief } from "./brief.js";
-import type { RemoteFacts } from "./link.js";
+import type { RemoteFacts, RemoteHead } from "./link.js";
 
 /** What a request has failed of. Servers tell most of it as `failure`: a full disk, a read-only one, what exists already. */
 export type SftpStatus = "missing" | "forbidden" | "failure" | "unsupported";
@@ -55,9 +55,18 @@ const statuses: Readonly<Record<number, SftpStatus>> = { 2: "missing", 3: "forbi
 
 type Done<T> = (error: Error | null | undefined, value: T) => void;
 
-/** Asks sshd for its subsystem. Rejects with `sftp-unavailable`. `onEnd` is called once, when the channel has ended. */
-export function openSftp(client: Client, login: string, onEnd: (why: string) => void): Promise<SftpChannel> {
+/**
+ * Asks sshd for its subsystem, and waits `startMs` milliseconds at most. Rejects with `sftp-unavailable`. `onEnd` is called
+ * once, when the channel has ended.
+ */
+export function openSftp(
+  client: Client,
+  login: string,
+  onEnd: (why: string) => void,
+  startMs = START_MS,
+): Promise<SftpChannel> {
   return new Promise((resolve, reject) => {
+    let late = false;
     const fail = (why: string): void => {
       clearTimeout(timer);
       reject(
@@ -68,12 +77,17 @@ export function openSftp(client: Client, login: string, onEnd: (why: string) => 
         }),
       );
     };
-    const timer = setTimeout(() => fail(`no answer within ${START_MS / 1000} s`), START_MS);
+    const timer = setTimeout(() => {
+      late = true;
+      fail(`no answer within ${startMs / 1000} s`);
+    }, startMs);
     try {
       client.sftp((error, sftp) => {
         if (error !== undefined) return fail(error.message);
         clearTimeout(timer);
-        resolve(new SftpChannel(sftp, onEnd));
+        const channel = new SftpChannel(sftp, onEnd);
+        if (late) channel.quit();
+        else resolve(channel);
       });
     } catch (error) {
       fail(messageOf(error));
@@ -124,10 +138,12 @@ export class SftpChannel {
   }
 
   /** The first bytes of a file: so many, or fewer where it is shorter. */
-  async head(path: string, length: number): Promise<Buffer> {
+  async head(path: string, length: number): Promise<RemoteHead> {
     const handle = await this.open(path, "read");
+    const began = performance.now();
     try {
-      return await this.read(handle, 0, length);
+      const bytes = await this.read(handle, 0, length);
+      return { bytes, tookMs: performance.now() - began };
     } finally {
       this.close(handle).catch(() => undefined);
     }

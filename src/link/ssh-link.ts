@@ -2,15 +2,15 @@
 
 import { Channels } from "./channels.js";
 import type { Dialled } from "./dial.js";
+import { FileChannels } from "./file-channels.js";
 import { holdSession } from "./lifeline.js";
-import type { RemoteFiles, SshLink } from "./link.js";
+import type { SshLink } from "./link.js";
 import { logIn, loginName, type LoginArgs } from "./login.js";
 import { probe } from "./probe.js";
 import type { Session } from "./session.js";
 import { openSftp } from "./sftp-channel.js";
 import type { LinkConfig } from "./ssh-config.js";
 import { chooseTransport, type Handshake } from "./transport.js";
-import { TetherError } from "../util/errors.js";
 
 export interface ConnectArgs extends Omit<LoginArgs, "trustCommand"> {
   readonly config: LinkConfig;
@@ -29,23 +29,17 @@ async function establish(session: Session, dialled: Dialled, args: ConnectArgs):
   const { config, handshake } = args;
   const login = loginName(args);
   const channels = new Channels(client, config.remoteSocket);
-  const line = holdSession(session, login, (reason) => channels.end(reason));
+  const files = new FileChannels((onEnd) => openSftp(client, login, onEnd));
+  const line = holdSession(session, login, (reason) => {
+    channels.end(reason);
+    files.end(reason);
+  });
   const { transport, daemon } = await line.establish(args.signal, async () => {
     const reached = await chooseTransport(config, channels, handshake, login);
     if (reached.transport === "socket") void channels.nudge();
     return reached;
   });
   const openDaemon = (): ReturnType<SshLink["openDaemon"]> => channels.open(transport);
-  const openFiles = async (): Promise<RemoteFiles> => {
-    const end = (reason: Error): void => channel.end(reason);
-    const channel = await openSftp(client, login, (why) => end(new TetherError("sftp-unavailable", why)));
-    void line.closed.then(end);
-    return {
-      stat: (path) => channel.stat(path),
-      head: (path, length) => channel.head(path, length),
-      close: () => channel.quit(),
-    };
-  };
   return {
     address: dialled.address,
     port: dialled.port,
@@ -56,7 +50,7 @@ async function establish(session: Session, dialled: Dialled, args: ConnectArgs):
     daemon,
     openDaemon,
     exec: (command) => channels.exec(command),
-    openFiles,
+    openFiles: () => files.open(),
     database: transport === "socket" ? databaseOf(config.remoteSocket) : null,
     openTcp: (host, port) => channels.openTcp(host, port),
     probe: (ms) => probe({ openDaemon, handshake, bytesRead: () => socket.bytesRead }, ms),
