@@ -8,7 +8,7 @@ import { SftpError } from "../link/sftp-channel.js";
 import { TetherError, messageOf } from "../util/errors.js";
 import type { DaemonClient } from "./daemon-client.js";
 import { isQuiet, isUnchanged, listingPays, type DatabaseState } from "./database-state.js";
-import { listPaths, readState, speedOf } from "./far-database.js";
+import { checkLog, listPaths, readState, speedOf } from "./far-database.js";
 import type { PathIndex } from "./path-index.js";
 
 /** Times in milliseconds. */
@@ -67,6 +67,8 @@ export interface Absence {
   missed(): void;
   /** These are there, as the machine said just now. */
   found(hashParts: readonly string[]): void;
+  /** When the last byte of a list arrived, on `performance.now()`'s clock. */
+  readonly lastByteAt: number;
   close(): void;
 }
 
@@ -74,6 +76,8 @@ export interface Absence {
 interface Known {
   readonly paths: PathIndex;
   readonly state: DatabaseState;
+  /** It lacks a path that is there: the next look tells whether that was added since. */
+  isWrong: boolean;
 }
 
 export function createAbsence(deps: AbsenceDeps): Absence {
@@ -86,7 +90,9 @@ export function createAbsence(deps: AbsenceDeps): Absence {
   let looking = false;
   let lookedAt = -Infinity;
   let restUntil = -Infinity;
+  /** How long the last list took, or was waited for. */
   let listMs = 0;
+  let lastByteAt = -Infinity;
   let askedAt = -Infinity;
   let missedAt = -Infinity;
   let misses = 0;
@@ -98,6 +104,7 @@ export function createAbsence(deps: AbsenceDeps): Absence {
     files = null;
     restUntil = Math.max(restUntil, now() + restMs);
   };
+  const rest = (): void => leave(Math.max(times.restMs, restPart * listMs));
   const leaveWhenIdle = (): void => {
     const left = askedAt + times.idleMs - now();
     if (left <= 0) leave(0);
@@ -107,9 +114,11 @@ export function createAbsence(deps: AbsenceDeps): Absence {
   /** Looks whether the list is still true. */
   const look = async (opened: RemoteFiles): Promise<DatabaseState> => {
     lookedAt = now();
+    const wasWrong = known?.isWrong === true;
     const state = await readState(opened, deps.database, times.lookLimitMs);
-    if (known !== null && isUnchanged(known.state, state)) knownUntil = lookedAt + times.trustMs;
-    else known = null;
+    if (known === null || !isUnchanged(known.state, state)) known = null;
+    else if (wasWrong) throw new TetherError("unfit", "the nix-daemon has another database");
+    else knownUntil = lookedAt + times.trustMs;
     return state;
   };
   const begin = async (): Promise<void> => {
@@ -119,28 +128,37 @@ export function createAbsence(deps: AbsenceDeps): Absence {
     leaveWhenIdle();
     const state = await look(opened);
     if (known !== null) return;
+    // What a look tells would be too old before the next one has ended.
+    if (2 * (now() - lookedAt) > times.trustMs) return leave(times.slowMs);
     if (!isQuiet(state)) return leave(times.restMs);
     if ((await deps.isMetered()) === true) throw new TetherError("unfit", "the connection is metered");
     const speed = await speedOf(opened, deps.database, times.lookLimitMs);
     if (!listingPays(state, speed)) return leave(times.slowMs);
-    const began = now();
-    const paths = await list(state);
-    listMs = now() - began;
-    known = { paths, state };
+    known = { paths: await list(opened, state), state, isWrong: false };
     await goOn(opened);
     log.debug({ listMs: Math.round(listMs), holds: known !== null }, "all paths listed");
   };
-  const list = async (state: DatabaseState): Promise<PathIndex> => {
-    const client = await deps.openDaemon(closing.signal);
+  const list = async (opened: RemoteFiles, state: DatabaseState): Promise<PathIndex> => {
+    const began = now();
+    const arrived = (): void => {
+      lastByteAt = now();
+    };
     try {
-      return await listPaths(client, state, times.listLimitMs);
+      const client = await deps.openDaemon(closing.signal);
+      try {
+        const paths = await listPaths(client, state, times.listLimitMs, arrived);
+        await checkLog(opened, deps.database, times.lookLimitMs);
+        return paths;
+      } finally {
+        client.destroy();
+      }
     } finally {
-      client.destroy();
+      listMs = now() - began;
     }
   };
   const goOn = async (opened: RemoteFiles): Promise<void> => {
     await look(opened);
-    if (known === null) leave(Math.max(times.restMs, restPart * listMs));
+    if (known === null) rest();
   };
   const start = (work: () => Promise<void>): void => {
     looking = true;
@@ -148,7 +166,8 @@ export function createAbsence(deps: AbsenceDeps): Absence {
       .catch((error: unknown) => {
         known = null;
         if (!closing.signal.aborted) log.debug({ reason: messageOf(error) }, "no list of all paths");
-        leave(isForGood(error) ? Infinity : times.restMs);
+        if (isForGood(error)) leave(Infinity);
+        else rest();
       })
       .finally(() => {
         looking = false;
@@ -160,7 +179,7 @@ export function createAbsence(deps: AbsenceDeps): Absence {
       askedAt = now();
       const opened = files;
       if (opened !== null && !looking && askedAt - lookedAt >= times.lookMs) start(() => goOn(opened));
-      return known !== null && askedAt <= knownUntil && !known.paths.mayHave(hashPart);
+      return known !== null && !known.isWrong && askedAt <= knownUntil && !known.paths.mayHave(hashPart);
     },
     missed: () => {
       const at = now();
@@ -171,10 +190,12 @@ export function createAbsence(deps: AbsenceDeps): Absence {
       start(begin);
     },
     found: (hashParts) => {
-      if (known === null || hashParts.every((one) => known?.paths.mayHave(one))) return;
-      // The database that was looked at is not the one that the nix-daemon has.
-      if (now() <= knownUntil) leave(Infinity);
-      known = null;
+      if (known === null) return;
+      const { paths } = known;
+      if (!hashParts.every((one) => paths.mayHave(one))) known.isWrong = true;
+    },
+    get lastByteAt() {
+      return lastByteAt;
     },
     close: () => {
       closing.abort(new TetherError("closed", "the cache was closed"));

@@ -52,7 +52,7 @@ export function createDaemonUpstream(options: DaemonUpstreamOptions): Upstream {
   });
   const lookup = createLookup({
     open: () => opener.open("lookup"),
-    lastNarByteAt: () => nars.lastByteAt,
+    lastByteAt: () => Math.max(nars.lastByteAt, absence?.lastByteAt ?? -Infinity),
     needsRoots: () => nars.needsRoots,
     limits,
     log,
@@ -64,6 +64,7 @@ export function createDaemonUpstream(options: DaemonUpstreamOptions): Upstream {
     queryByHashPart: async (hashPart, signal) => {
       const info = await lookup.queryByHashPart(hashPart, signal);
       if (info === null) absence?.missed();
+      else absence?.found([hashPart]);
       return info;
     },
     openNar: (info, signal) => nars.openNar(info, signal),

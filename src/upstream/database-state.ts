@@ -16,8 +16,11 @@ export interface DatabaseState {
   readonly nowAtLeast: number;
 }
 
-/** What was written within the same second cannot be told from what was written before. In milliseconds. */
-const quietMs = 2_000;
+/**
+ * In milliseconds. What was written within the same second cannot be told from what was written before. And a change can be
+ * seen by others only after it is in the log: some seconds after, where its writer is held up between the two.
+ */
+const quietMs = 10_000;
 
 /** Whether every later write will show in the files' times. */
 export function isQuiet({ database, log, nowAtLeast }: DatabaseState): boolean {

@@ -1,6 +1,6 @@
 // What is asked of a machine about its Nix database as a whole: the list of all paths, and when its files were written.
 
-import type { RemoteFiles } from "../link/link.js";
+import type { RemoteFacts, RemoteFiles } from "../link/link.js";
 import { SftpError } from "../link/sftp-channel.js";
 import { eachValidPath } from "../protocol/operations.js";
 import { withDeadline } from "../util/abort.js";
@@ -15,6 +15,11 @@ const mostPaths = 2_000_000;
 /** What is fetched to see how fast the link is, in bytes. */
 const sampleBytes = 64 * 1024;
 
+/** Of SQLite's file format: whether changes are written to a log first is told by a byte of the database's header. */
+const headerBytes = 100;
+const writeVersionAt = 18;
+const logged = 2;
+
 /** What cannot be told from no time at all, on the machine and on the way, in milliseconds. */
 const noiseMs = 5;
 
@@ -23,39 +28,66 @@ const noiseMs = 5;
  * clock. Rejects with an SftpError, or code `timeout` after `ms` milliseconds.
  */
 export async function readState(files: RemoteFiles, path: string, ms: number): Promise<DatabaseState> {
-  const log = files.stat(`${path}-wal`).catch((error: unknown) => {
-    if (error instanceof SftpError && error.status === "missing") return null;
-    throw error;
-  });
-  const asked = Promise.all([files.stat(path), log, files.stat("/proc/self")]);
+  const asked = Promise.all([files.stat(path), ifThere(files, `${path}-wal`), files.stat("/proc/self")]);
   const [database, walFile, own] = await withDeadline(asked, ms, "looking at the Nix database");
   return { database, log: walFile?.size === 0 ? null : walFile, nowAtLeast: own.modifiedAt };
 }
 
-/** How many bytes arrive in a millisecond. Rejects as `readState`. */
+/**
+ * How many bytes arrive in a millisecond: so many at least, for the round trip counts as well. Rejects as `readState`.
+ */
 export async function speedOf(files: RemoteFiles, path: string, ms: number): Promise<number> {
-  const began = performance.now();
-  await withDeadline(files.stat(path), ms, "looking at the Nix database");
-  const asked = performance.now();
-  const { length } = await withDeadline(files.head(path, sampleBytes), ms, "reading the Nix database");
-  // It is opened first, which takes a round trip more.
-  const tookMs = performance.now() - asked - 2 * (asked - began);
-  return length / Math.max(noiseMs, tookMs);
+  const sample = async (): Promise<number> => {
+    const asked = files.head(path, sampleBytes);
+    const { bytes, tookMs } = await withDeadline(asked, ms, "reading the Nix database");
+    return bytes.length / Math.max(noiseMs, tookMs);
+  };
+  // TCP begins slowly after a rest.
+  return Math.max(await sample(), await sample());
 }
 
 /**
- * All paths of the store, in one answer of some 80 bytes each, within `ms` milliseconds. Rejects with code `unfit` where
- * these are too many, or more than a database in that state can hold.
+ * To be asked while a nix-daemon has the database open: there is a write-ahead log then, if it is written to. Rejects with
+ * code `unfit` where that lies elsewhere, as that of a database behind a symbolic link does; otherwise as `readState`.
  */
-export async function listPaths(client: DaemonClient, state: DatabaseState, ms: number): Promise<PathIndex> {
+export async function checkLog(files: RemoteFiles, path: string, ms: number): Promise<void> {
+  const asked = Promise.all([files.head(path, headerBytes), ifThere(files, `${path}-wal`)]);
+  const [{ bytes }, log] = await withDeadline(asked, ms, "looking at the Nix database");
+  if (bytes[writeVersionAt] === logged && log === null) {
+    throw new TetherError("unfit", "the Nix database has its write-ahead log elsewhere");
+  }
+}
+
+/**
+ * All paths of the store, in one answer of some 80 bytes each, within `ms` milliseconds; `onPath` is called as they arrive.
+ * Rejects with code `unfit` where these are too many, or more than a database in that state can hold.
+ */
+export async function listPaths(
+  client: DaemonClient,
+  state: DatabaseState,
+  ms: number,
+  onPath: () => void,
+): Promise<PathIndex> {
   let finish: (() => PathIndex) | null = null;
   const list = eachValidPath((count) => {
     if (count > mostPaths) throw new TetherError("unfit", `the store has ${count} paths`);
     if (!canHold(state, count)) throw new TetherError("unfit", "the nix-daemon has another database");
     const maker = makePathIndex(count);
     finish = maker.finish;
-    return maker.add;
+    return (path) => {
+      onPath();
+      maker.add(path);
+    };
   });
   await withDeadline(client.ask(list), ms, "listing all paths");
   return (finish as unknown as () => PathIndex)();
+}
+
+async function ifThere(files: RemoteFiles, path: string): Promise<RemoteFacts | null> {
+  try {
+    return await files.stat(path);
+  } catch (error) {
+    if (error instanceof SftpError && error.status === "missing") return null;
+    throw error;
+  }
 }

@@ -6,7 +6,7 @@ export interface UpstreamLimits {
   readonly openMs: number;
   /** A lookup, opening a connection included; Nix waits for it. */
   readonly lookupMs: number;
-  /** The same while NARs do arrive: then the link is busy, not stuck. */
+  /** The same while NARs, or a list, do arrive: then the link is busy, not stuck. */
   readonly busyLookupMs: number;
   /** A link from which no byte has come for this time is not busy. */
   readonly quietMs: number;

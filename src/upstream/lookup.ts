@@ -26,8 +26,11 @@ const mostAhead = 4_096;
 export interface LookupDeps {
   readonly open: () => Promise<DaemonClient>;
   readonly limits: UpstreamLimits;
-  /** When the last byte of a NAR arrived, on `performance.now()`'s clock: whether the link is alive when no answer comes. */
-  readonly lastNarByteAt: () => number;
+  /**
+   * When the last byte of a NAR or of a list arrived, on `performance.now()`'s clock: whether the link is alive when no answer
+   * comes.
+   */
+  readonly lastByteAt: () => number;
   /** Whether the roots are needed although nobody asks: then the connection is not idle. */
   readonly needsRoots: () => boolean;
   readonly log: Logger;
@@ -177,7 +180,7 @@ function closeWhenIdle(connection: Connection, { limits, needsRoots }: LookupDep
 /** `promise`, or a rejection with code `timeout` or the signal's reason. */
 function bounded<T>(
   promise: Promise<T>,
-  { limits, lastNarByteAt }: LookupDeps,
+  { limits, lastByteAt }: LookupDeps,
   signal: AbortSignal,
   onLate: (late: Error) => void,
 ): Promise<T> {
@@ -191,7 +194,7 @@ function bounded<T>(
     const onAbort = (): void => finish(() => reject(signal.reason as Error));
     const stopWatch = watchPatiently(
       { ms: lookupMs, quietMs, mostMs: busyLookupMs },
-      { now: () => performance.now(), lastSign: lastNarByteAt },
+      { now: () => performance.now(), lastSign: lastByteAt },
       (elapsed) => {
         const text = `the nix-daemon did not answer a lookup within ${Math.round(elapsed)} ms`;
         const late = new TetherError("timeout", text);

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, describe, expect, it } from "vitest";
-import type { RemoteFacts, RemoteFiles } from "../../src/link/link.js";
+import type { RemoteFacts, RemoteFiles, RemoteHead } from "../../src/link/link.js";
 import { SftpError } from "../../src/link/sftp-channel.js";
 import { opcode } from "../../src/protocol/operations.js";
 import { encodeStringList } from "../../src/protocol/writer.js";
@@ -19,6 +19,9 @@ import { silentLog } from "../support/silent-log.js";
 const numberedPath = (number: number): string => inventPath(String(number), "absence");
 const numberedHash = (number: number): string => numberedPath(number).slice(11, 43);
 
+/** `length` bytes, of a database that has no write-ahead log. */
+const headOf = (length: number, tookMs: number): RemoteHead => ({ bytes: Buffer.alloc(length), tookMs });
+
 /** A machine whose database a test writes to. */
 interface Machine {
   /** Numbers of the paths that it has. */
@@ -28,6 +31,8 @@ interface Machine {
   readonly size: number;
   readonly clock: number;
   metered: boolean | null;
+  /** Its nix-daemon gives no list. */
+  silent: boolean;
   opened: number;
   closed: number;
   looks: number;
@@ -38,6 +43,7 @@ interface Machine {
 function machineWith(options: { paths: number[]; size?: number; clock?: number }): Machine {
   const daemon = fakeDaemon(({ operation }) => {
     if (operation !== opcode.queryAllValidPaths) throw new Error(`unexpected operation ${operation}`);
+    if (machine.silent) return null;
     return Buffer.concat([last, encodeStringList(machine.paths.map(numberedPath))]);
   });
   const facts = (size: number, modifiedAt: number): RemoteFacts => ({ kind: "file", size, modifiedAt });
@@ -50,8 +56,9 @@ function machineWith(options: { paths: number[]; size?: number; clock?: number }
   const machine: Machine = {
     writtenAt: 1_000,
     size: 10_000,
-    clock: 9_000,
+    clock: 19_000,
     metered: null,
+    silent: false,
     ...options,
     opened: 0,
     closed: 0,
@@ -59,7 +66,7 @@ function machineWith(options: { paths: number[]; size?: number; clock?: number }
     daemon,
     files: async () => {
       machine.opened += 1;
-      const head = async (_path: string, length: number): Promise<Buffer> => Buffer.alloc(length);
+      const head = async (_path: string, length: number): Promise<RemoteHead> => headOf(length, 1);
       return { stat, head, close: () => (machine.closed += 1) };
     },
   };
@@ -162,7 +169,11 @@ describe("what is known not to be there", () => {
     const machine = machineWith({ paths: [1] });
     const absence = absenceOf(machine, {}, async () => {
       const files = await machine.files();
-      return { ...files, head: async () => ((machine.writtenAt = 5_000), Buffer.alloc(64 * 1024)) };
+      const head: typeof files.head = (path, length) => (
+        (machine.writtenAt = 5_000),
+        files.head(path, length)
+      );
+      return { ...files, head };
     });
     miss(absence, 50);
     await eventually("it is given up", () => machine.closed === 1);
@@ -170,16 +181,21 @@ describe("what is known not to be there", () => {
     expect(absence.isAbsent(numberedHash(2))).toBe(false);
   });
 
-  it("is nothing while the link is slow", async () => {
+  it("is nothing while the link is slow, however long anything else takes", async () => {
     const machine = machineWith({ paths: [1], size: 40_000_000 });
     let slow = true;
     const absence = absenceOf(machine, { slowMs: 50 }, async () => {
       const files = await machine.files();
-      const head = async (path: string, length: number): Promise<Buffer> => {
-        if (slow) await sleep(100);
-        return files.head(path, length);
+      const stat: typeof files.stat = async (path) => {
+        if (slow) await sleep(200);
+        return files.stat(path);
       };
-      return { ...files, head };
+      const head: typeof files.head = async (path, length) => {
+        if (!slow) return files.head(path, length);
+        await sleep(100);
+        return headOf(length, 100);
+      };
+      return { ...files, stat, head };
     });
     miss(absence, 50);
     await eventually("it is given up", () => machine.closed === 1);
@@ -189,6 +205,59 @@ describe("what is known not to be there", () => {
       miss(absence, 50);
       return absence.isAbsent(numberedHash(2));
     });
+  });
+
+  it("is nothing where a look takes as long as it may be trusted", async () => {
+    const machine = machineWith({ paths: [1] });
+    let slow = true;
+    const absence = absenceOf(machine, { trustMs: 150, slowMs: 50 }, async () => {
+      const files = await machine.files();
+      const stat: typeof files.stat = async (path) => {
+        if (slow) await sleep(100);
+        return files.stat(path);
+      };
+      return { ...files, stat };
+    });
+    miss(absence, 50);
+    await eventually("it is given up", () => machine.closed === 1);
+    expect(machine.daemon.connections).toHaveLength(0);
+    slow = false;
+    await eventually("it is listed when it does not", () => {
+      miss(absence, 50);
+      return absence.isAbsent(numberedHash(2));
+    });
+  });
+
+  it("is asked for again long after a list that did not come in time", async () => {
+    const machine = machineWith({ paths: [1] });
+    machine.silent = true;
+    const absence = absenceOf(machine, { restMs: 0, listLimitMs: 100 });
+    miss(absence, 50);
+    await eventually("it is given up", () => machine.closed === 1);
+    await sleep(150);
+    miss(absence, 100);
+    await sleep(50);
+    expect(machine.opened).toBe(1);
+  });
+
+  it("is nothing for good where the database has its write-ahead log elsewhere", async () => {
+    const machine = machineWith({ paths: [1] });
+    const absence = absenceOf(machine, { restMs: 0 }, async () => {
+      const files = await machine.files();
+      const head: typeof files.head = async (path, length) => {
+        const { bytes, tookMs } = await files.head(path, length);
+        return { bytes: bytes.fill(2, 18, 20), tookMs };
+      };
+      return { ...files, head };
+    });
+    miss(absence, 50);
+    await eventually("it is given up", () => machine.closed === 1);
+    expect(machine.daemon.connections).toHaveLength(1);
+    await sleep(20);
+    miss(absence, 100);
+    await sleep(20);
+    expect(machine.opened).toBe(1);
+    expect(absence.isAbsent(numberedHash(2))).toBe(false);
   });
 
   it("is nothing where the list would have to be paid for", async () => {
@@ -220,19 +289,40 @@ describe("what is known not to be there", () => {
     }
   });
 
-  it("is nothing for good once a path was found that is not on the list", async () => {
+  it("is listed again where a path was found that is not on the list, and the database was written", async () => {
     const machine = machineWith({ paths: [1] });
     const absence = absenceOf(machine, { restMs: 0 });
     miss(absence, 50);
     await known(absence, 2);
-    absence.found([numberedHash(1)]);
-    expect(absence.isAbsent(numberedHash(2))).toBe(true);
+    machine.paths = [1, 2];
+    machine.writtenAt = 2_000;
     absence.found([numberedHash(2)]);
+    expect(absence.isAbsent(numberedHash(3))).toBe(false);
+    await eventually("it is listed again", () => {
+      miss(absence, 50);
+      return absence.isAbsent(numberedHash(3));
+    });
     expect(absence.isAbsent(numberedHash(2))).toBe(false);
+  });
+
+  it("is nothing for good where such a path was found, and the database was not written", async () => {
+    const machine = machineWith({ paths: [1] });
+    const absence = absenceOf(machine, { restMs: 0, idleMs: 200, trustMs: 100 });
+    miss(absence, 50);
+    await known(absence, 2);
+    absence.found([numberedHash(1)]);
+    await known(absence, 2);
+    // Nobody asks for a while: what was seen counts all the same.
+    await eventually("its files are left alone", () => machine.closed === 1);
+    absence.found([numberedHash(2)]);
+    miss(absence, 50);
+    await eventually("it is given up", () => machine.closed === 2);
+    expect(absence.isAbsent(numberedHash(3))).toBe(false);
     await sleep(20);
     miss(absence, 100);
     await sleep(20);
-    expect(machine.opened).toBe(1);
+    expect(machine.opened).toBe(2);
+    expect(machine.daemon.connections).toHaveLength(1);
   });
 
   it("costs the machine nothing where nobody asks, and one look when they ask again", async () => {

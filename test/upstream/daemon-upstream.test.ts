@@ -2,13 +2,16 @@ import type { Duplex } from "node:stream";
 import { setTimeout as sleep } from "node:timers/promises";
 import { pino } from "pino";
 import { describe, expect, it } from "vitest";
+import type { RemoteFacts, RemoteHead } from "../../src/link/link.js";
 import { opcode } from "../../src/protocol/operations.js";
 import type { PathInfo } from "../../src/protocol/path-info.js";
 import { encodeError } from "../../src/protocol/stderr.js";
+import { encodeString, encodeU64 } from "../../src/protocol/writer.js";
 import { createDaemonUpstream } from "../../src/upstream/daemon-upstream.js";
 import type { UpstreamLimits } from "../../src/upstream/limits.js";
 import type { Upstream } from "../../src/upstream/upstream.js";
-import { answererFor, type Answerer, fakeDaemon, type FakeDaemon } from "../support/fake-daemon.js";
+import { eventually } from "../support/eventually.js";
+import { answererFor, type Answerer, fakeDaemon, type FakeDaemon, last } from "../support/fake-daemon.js";
 import { encodeNar } from "../support/nar.js";
 import { infoOf, numberedHash, numberedPath } from "../support/path-infos.js";
 import { collect } from "../support/wire.js";
@@ -30,6 +33,36 @@ function setUp(
   const operations = (connection: number): number[] =>
     (daemon.connections[connection]?.requests ?? []).map(({ operation }) => operation);
   return { daemon, upstream, operations };
+}
+
+/** A database of that machine may be seen that is never written to. */
+function upstreamWithList(daemon: FakeDaemon, limits: Partial<UpstreamLimits>): Upstream {
+  const stat = async (path: string): Promise<RemoteFacts> => ({
+    kind: "file",
+    size: 100_000,
+    modifiedAt: path === "/proc/self" ? 60_000 : 0,
+  });
+  const head = async (_path: string, length: number): Promise<RemoteHead> => ({
+    bytes: Buffer.alloc(length),
+    tookMs: 1,
+  });
+  return createDaemonUpstream({
+    openDaemon: () => daemon.openDaemon(),
+    store: {
+      database: "/db.sqlite",
+      openFiles: async () => ({ stat, head, close: () => undefined }),
+      isMetered: async () => null,
+    },
+    absenceTimes: { trustMs: 60_000 },
+    log,
+    limits,
+  });
+}
+
+/** Often enough for a list. */
+async function askInVain(upstream: Upstream): Promise<void> {
+  const asked = Array.from({ length: 50 }, () => upstream.queryByHashPart("z".repeat(32), never));
+  await Promise.all(asked);
 }
 
 const openCount = (daemon: FakeDaemon): number =>
@@ -120,6 +153,41 @@ describe("queryByHashPart", () => {
     const refused = createDaemonUpstream({ openDaemon: () => Promise.reject(new Error("refused")), log });
     await expect(refused.queryByHashPart(numberedHash(1), never)).rejects.toThrow("refused");
     refused.close();
+  });
+
+  it("is patient while a list arrives: the link is busy, not stuck", async () => {
+    const list = [encodeU64(100), ...infos.map(({ path }) => encodeString(path))];
+    let slow = false;
+    const daemon = fakeDaemon((request, { stream }) => {
+      if (request.operation === opcode.queryAllValidPaths) {
+        slow = true;
+        for (const [i, piece] of list.entries()) setTimeout(() => stream.write(piece), 10 * i);
+        return last;
+      }
+      const answer = usual(request, { stream, requests: [] });
+      if (!slow) return answer;
+      setTimeout(() => stream.write(answer ?? ""), 400);
+      return null;
+    });
+    const upstream = upstreamWithList(daemon, { lookupMs: 100, busyLookupMs: 5_000, quietMs: 200 });
+    await askInVain(upstream);
+    await eventually("the list is on its way", () => slow);
+    expect(await upstream.queryByHashPart("z".repeat(32), never)).toBeNull();
+    upstream.close();
+  });
+
+  it("lets what it finds judge the list of all paths", async () => {
+    const daemon = fakeDaemon((request, from) =>
+      request.operation === opcode.queryAllValidPaths
+        ? Buffer.concat([last, encodeU64(0)])
+        : usual(request, from),
+    );
+    const upstream = upstreamWithList(daemon, {});
+    await askInVain(upstream);
+    await eventually("it is listed", () => upstream.isAbsent?.("z".repeat(32)) === true);
+    expect(await upstream.queryByHashPart(numberedHash(1), never)).toEqual(info);
+    expect(upstream.isAbsent?.("z".repeat(32))).toBe(false);
+    upstream.close();
   });
 
   it("is patient while NARs arrive: the link is busy, not stuck", async () => {
