@@ -35,7 +35,7 @@ export interface Verdict {
 
 /**
  * A command may take three times as long as in quiet (there are three at once on one link and few cores), and this
- * much longer. What it is made of: 7.5 s until a link that went silent is given up, 20 s that a NAR waits for the next
+ * much longer. What it is made of: 8.5 s until a link that went silent is given up, 20 s that a NAR waits for the next
  * one, both once more for a second fault that comes in the middle.
  */
 const graceMs = 55_000;
