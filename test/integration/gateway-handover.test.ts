@@ -2,21 +2,12 @@
 
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import net from "node:net";
 
 import { expect, onTestFinished, test } from "vitest";
 
 import { compileProgram } from "../support/compile.js";
 import { ask, type HttpAnswer } from "../support/http.js";
-
-async function freePort(): Promise<number> {
-  const server = net.createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as net.AddressInfo;
-  server.close();
-  await once(server, "close");
-  return port;
-}
+import { freePort } from "../support/sshd.js";
 
 test("systemd-socket-activate hands its socket over with the first request in it", async () => {
   const runner = await compileProgram("test/support/gateway-runner.ts");

@@ -2,6 +2,7 @@
 // ssh-agent. Everything lives in one temp folder and ends with `stop`.
 
 import { type ChildProcess, execFile, spawn } from "node:child_process";
+import { randomInt } from "node:crypto";
 import { once } from "node:events";
 import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
@@ -219,16 +220,22 @@ export async function startAgent(socket: string): Promise<TestAgent> {
   };
 }
 
-/** A port that is free on `address` at this moment. */
+/**
+ * A port that is free on `address` at this moment, and stays so but for another of these: it is none of those that the kernel
+ * gives to whoever asks for any.
+ */
 export async function freePort(address = "127.0.0.1"): Promise<number> {
-  const server = createServer();
-  server.listen(0, address);
-  await once(server, "listening");
-  const bound = server.address();
-  server.close();
-  await once(server, "close");
-  if (bound === null || typeof bound === "string") throw new Error("no TCP port");
-  return bound.port;
+  for (;;) {
+    const port = randomInt(10_000, 32_768);
+    const server = createServer();
+    const free = await new Promise<boolean>((resolve) => {
+      server.once("error", () => resolve(false)).listen(port, address, () => resolve(true));
+    });
+    if (!free) continue;
+    server.close();
+    await once(server, "close");
+    return port;
+  }
 }
 
 async function descendants(pid: number): Promise<number[]> {
