@@ -37,6 +37,7 @@ export class FileChannels {
     }
     return {
       stat: (path) => channel.stat(path),
+      isLink: (path) => channel.isLink(path),
       head: (path, length) => channel.head(path, length),
       close,
     };

@@ -51,6 +51,8 @@ export interface RemoteHead {
 export interface RemoteFiles {
   /** Of what a link leads to. */
   stat(path: string): Promise<RemoteFacts>;
+  /** Whether the path itself is a symbolic link. */
+  isLink(path: string): Promise<boolean>;
   /** The first bytes of a file: so many, or fewer where it is shorter. */
   head(path: string, length: number): Promise<RemoteHead>;
   /** Ends the program that serves them. Idempotent. */

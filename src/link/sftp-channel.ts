@@ -158,6 +158,11 @@ export class SftpChannel {
     return this.#ask<Stats>((done) => this.#sftp.stat(path, done)).then(factsOf);
   }
 
+  /** Whether the path itself is a symbolic link. */
+  isLink(path: string): Promise<boolean> {
+    return this.#ask<Stats>((done) => this.#sftp.lstat(path, done)).then((stats) => stats.isSymbolicLink());
+  }
+
   /** Every name in a folder, links as such. */
   async list(path: string): Promise<(RemoteFacts & { readonly name: string })[]> {
     const handle = await this.#ask<Buffer>((done) => this.#sftp.opendir(path, done));

@@ -8,7 +8,7 @@ import { SftpError } from "../link/sftp-channel.js";
 import { TetherError, messageOf } from "../util/errors.js";
 import type { DaemonClient } from "./daemon-client.js";
 import { isQuiet, isUnchanged, listingPays, type DatabaseState } from "./database-state.js";
-import { checkLog, listPaths, readState, speedOf } from "./far-database.js";
+import { checkPlace, listPaths, readState, speedOf } from "./far-database.js";
 import type { PathIndex } from "./path-index.js";
 
 /** Times in milliseconds. */
@@ -132,13 +132,14 @@ export function createAbsence(deps: AbsenceDeps): Absence {
     if (2 * (now() - lookedAt) > times.trustMs) return leave(times.slowMs);
     if (!isQuiet(state)) return leave(times.restMs);
     if ((await deps.isMetered()) === true) throw new TetherError("unfit", "the connection is metered");
+    await checkPlace(opened, deps.database, times.lookLimitMs);
     const speed = await speedOf(opened, deps.database, times.lookLimitMs);
     if (!listingPays(state, speed)) return leave(times.slowMs);
-    known = { paths: await list(opened, state), state, isWrong: false };
+    known = { paths: await list(state), state, isWrong: false };
     await goOn(opened);
     log.debug({ listMs: Math.round(listMs), holds: known !== null }, "all paths listed");
   };
-  const list = async (opened: RemoteFiles, state: DatabaseState): Promise<PathIndex> => {
+  const list = async (state: DatabaseState): Promise<PathIndex> => {
     const began = now();
     const arrived = (): void => {
       lastByteAt = now();
@@ -146,9 +147,7 @@ export function createAbsence(deps: AbsenceDeps): Absence {
     try {
       const client = await deps.openDaemon(closing.signal);
       try {
-        const paths = await listPaths(client, state, times.listLimitMs, arrived);
-        await checkLog(opened, deps.database, times.lookLimitMs);
-        return paths;
+        return await listPaths(client, state, times.listLimitMs, arrived);
       } finally {
         client.destroy();
       }

@@ -15,11 +15,6 @@ const mostPaths = 2_000_000;
 /** What is fetched to see how fast the link is, in bytes. */
 const sampleBytes = 64 * 1024;
 
-/** Of SQLite's file format: whether changes are written to a log first is told by a byte of the database's header. */
-const headerBytes = 100;
-const writeVersionAt = 18;
-const logged = 2;
-
 /** What cannot be told from no time at all, on the machine and on the way, in milliseconds. */
 const noiseMs = 5;
 
@@ -47,14 +42,12 @@ export async function speedOf(files: RemoteFiles, path: string, ms: number): Pro
 }
 
 /**
- * To be asked while a nix-daemon has the database open: there is a write-ahead log then, if it is written to. Rejects with
- * code `unfit` where that lies elsewhere, as that of a database behind a symbolic link does; otherwise as `readState`.
+ * Rejects with code `unfit` where the database is a symbolic link: its write-ahead log lies where that leads to. Otherwise as
+ * `readState`.
  */
-export async function checkLog(files: RemoteFiles, path: string, ms: number): Promise<void> {
-  const asked = Promise.all([files.head(path, headerBytes), ifThere(files, `${path}-wal`)]);
-  const [{ bytes }, log] = await withDeadline(asked, ms, "looking at the Nix database");
-  if (bytes[writeVersionAt] === logged && log === null) {
-    throw new TetherError("unfit", "the Nix database has its write-ahead log elsewhere");
+export async function checkPlace(files: RemoteFiles, path: string, ms: number): Promise<void> {
+  if (await withDeadline(files.isLink(path), ms, "looking at the Nix database")) {
+    throw new TetherError("unfit", "the Nix database is a symbolic link");
   }
 }
 

@@ -35,8 +35,9 @@ interface Machine {
 }
 
 /** Reaches one over SSH. */
-async function reach(sshd: Sshd, version: NixVersion, conf: string): Promise<Machine> {
+async function reach(sshd: Sshd, version: NixVersion, conf: string, prepare = "true"): Promise<Machine> {
   const nix = await makePrivateNix(version, () => conf);
+  await nix.run(`nix-store --init && ${prepare}`);
   const remoteSocket = await nix.listen();
   const link = await fixture.connect(sshd, { config: { remoteSocket } });
   const upstream = sshCacheLink(link, silentLog, async () => null).openUpstream();
@@ -106,11 +107,16 @@ describe("a path that is added later is found at the next question", () => {
 });
 
 test.each([
-  ["serves no files", []],
-  ["lets nobody see its database", [sftp, "ForceCommand internal-sftp", "ChrootDirectory /run"]],
-])("a machine that %s is asked every time", async (_what, config) => {
+  ["serves no files", [], undefined],
+  ["lets nobody see its database", [sftp, "ForceCommand internal-sftp", "ChrootDirectory /run"], undefined],
+  [
+    "has its database's log elsewhere",
+    [sftp],
+    "cd /nix/var/nix/db && mv db.sqlite ../real && ln -s ../real db.sqlite",
+  ],
+])("a machine that %s is asked every time", async (_what, config, prepare) => {
   const sshd = await fixture.sshd({ config });
-  const { upstream, add, calmDown } = await reach(sshd, "2.34", "");
+  const { upstream, add, calmDown } = await reach(sshd, "2.34", "", prepare);
   const path = await add("path");
   await calmDown();
   for (let round = 0; round < 5; round += 1) {

@@ -50,7 +50,7 @@ function upstreamWithList(daemon: FakeDaemon, limits: Partial<UpstreamLimits>): 
     openDaemon: () => daemon.openDaemon(),
     store: {
       database: "/db.sqlite",
-      openFiles: async () => ({ stat, head, close: () => undefined }),
+      openFiles: async () => ({ stat, isLink: async () => false, head, close: () => undefined }),
       isMetered: async () => null,
     },
     absenceTimes: { trustMs: 60_000 },
