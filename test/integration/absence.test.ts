@@ -47,7 +47,7 @@ async function reach(sshd: Sshd, version: NixVersion, conf: string, prepare = "t
     await nix.dispose();
   });
   const add = async (name: string): Promise<string> =>
-    (await nix.run(`echo ${name} >${name} && nix-store --add ${name}`)).stdout.slice(11, 43);
+    (await nix.run(`cd && echo ${name} >${name} && nix-store --add ${name}`)).stdout.slice(11, 43);
   const calmDown = async (): Promise<void> =>
     void (await nix.run(
       "touch -c -d '1 minute ago' /nix/var/nix/db/db.sqlite /nix/var/nix/db/db.sqlite-wal",
