@@ -82,7 +82,8 @@ async function askOnce(
   now: () => number,
 ): Promise<Answer> {
   const calledOff = new AbortController();
-  const clock = { now, lastSign: () => session.lastProgress };
+  const lastSign = (): number => Math.max(session.lastProgress, session.upstream.lastByteAt ?? -Infinity);
+  const clock = { now, lastSign };
   const stopWatch = watchPatiently(patience, clock, (elapsed) =>
     calledOff.abort(new TetherError("timeout", `no answer within ${Math.round(elapsed)} ms`)),
   );

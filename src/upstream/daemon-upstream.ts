@@ -50,16 +50,20 @@ export function createDaemonUpstream(options: DaemonUpstreamOptions): Upstream {
     limits,
     log,
   });
+  const absence = openAbsence(options, (signal) => opener.open("check", signal));
+  const lastByteAt = (): number => Math.max(nars.lastByteAt, absence?.lastByteAt ?? -Infinity);
   const lookup = createLookup({
     open: () => opener.open("lookup"),
-    lastByteAt: () => Math.max(nars.lastByteAt, absence?.lastByteAt ?? -Infinity),
+    lastByteAt,
     needsRoots: () => nars.needsRoots,
     limits,
     log,
   });
   const presence = createPresence((signal) => opener.open("check", signal));
-  const absence = openAbsence(options, (signal) => opener.open("check", signal));
   return {
+    get lastByteAt() {
+      return lastByteAt();
+    },
     isAbsent: (hashPart) => absence?.isAbsent(hashPart) ?? false,
     queryByHashPart: async (hashPart, signal) => {
       const info = await lookup.queryByHashPart(hashPart, signal);

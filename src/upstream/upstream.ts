@@ -42,6 +42,8 @@ export interface Upstream {
    * few round trips, beside the lookups and not among them.
    */
   findPresent(hashParts: readonly string[], signal: AbortSignal): Promise<string[]>;
+  /** When bytes last came that answer no question, on `performance.now()`'s clock: the link is busy then, not dead. */
+  readonly lastByteAt?: number;
   /** Closes every connection of this upstream. Idempotent. */
   close(): void;
 }

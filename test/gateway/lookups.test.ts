@@ -103,6 +103,18 @@ describe("narinfo", () => {
     expect((await ask(gateway.port, narinfo)).status).toBe(404);
   });
 
+  test("a lookup may take longer while the upstream has others to hear", async () => {
+    const gateway = await testGateway({ limits: { lookupMs: 100, busyLookupMs: 2_000 } });
+    const quiet = fakeUpstream(path);
+    quiet.beforeLookup = () => sleep(300);
+    gateway.setUpstream("pi", quiet);
+    expect((await ask(gateway.port, narinfo)).status).toBe(404);
+    const busy = Object.defineProperty(fakeUpstream(path), "lastByteAt", { get: () => performance.now() });
+    busy.beforeLookup = () => sleep(300);
+    gateway.setUpstream("pi", busy);
+    expect((await ask(gateway.port, narinfo)).status).toBe(200);
+  });
+
   test("a lookup may take longer while NARs do arrive, but not for ever", async () => {
     const gateway = await testGateway({ limits: { lookupMs: 100, busyLookupMs: 600 } });
     const big = fakePath("b", Buffer.alloc(200 * 65_536));
