@@ -1,4 +1,4 @@
-// What a run of the bench has found, and how it is told: in a terminal, and in the tables of README.md and docs/speed.md.
+// What a run of the bench has found, and how it is told: in a terminal, and in Markdown for the documentation.
 
 import type { Verdict } from "./goals.js";
 import type { Machine } from "./machine.js";
