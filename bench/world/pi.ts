@@ -9,7 +9,6 @@ import { makePrivateNix, type NixVersion, type PrivateNix } from "../../test/sup
 import { makeKey, startSshd, type Sshd, type TestKey } from "../../test/support/sshd.js";
 import type { Scope } from "../scope.js";
 import { exportOf, type Planned } from "./closures.js";
-import { addCrowd } from "./crowd.js";
 import { startNginx } from "./nginx.js";
 
 export interface Pi {
@@ -25,8 +24,6 @@ export interface Pi {
   readonly knownHosts: string;
   /** Makes these paths, signed. */
   fill(closure: readonly Planned[]): Promise<void>;
-  /** See `addCrowd`. */
-  crowd(count: number): Promise<string[]>;
   /** Serves all that is there by now; resolves to nginx's port. */
   serve(): Promise<number>;
   /** Serves a binary cache in which nothing is; resolves to nginx's port. */
@@ -73,7 +70,6 @@ export async function makePi(
       await rm(at("import"));
       await nix.run(`nix store sign --key-file ${at("secret")} --all`);
     },
-    crowd: (count) => addCrowd(nix, count),
     serve: async () => {
       await mkdir(at("cache"));
       await nix.run(`nix copy --all --to 'file://${at("cache")}?compression=none'`);
