@@ -6,6 +6,7 @@ import path from "node:path";
 
 const root = path.dirname(import.meta.dirname);
 const isRoot = process.getuid?.() === 0;
+const maxFilesAgain = 3;
 
 function mustRun(command, args) {
   const { error, status } = spawnSync(command, args, { cwd: root, stdio: "inherit" });
@@ -15,30 +16,69 @@ function mustRun(command, args) {
   process.exit(1);
 }
 
-/** Runs one of vitest's projects; its output goes to `out`. Resolves to how many tests passed and failed. */
-async function runProject(project, folder, out) {
+/**
+ * Runs one of vitest's projects, or some of its files; its output goes to `out`. Resolves to what came of each file, or null
+ * where it did not get that far.
+ */
+async function runProject(project, folder, out, files = []) {
   const report = path.join(folder, `${project}.json`);
+  rmSync(report, { force: true });
   const vitest = path.join(root, "node_modules", "vitest", "vitest.mjs");
   const flags = ["--reporter=default", "--reporter=json", `--outputFile.json=${report}`];
-  const args = [vitest, "run", "--project", project, ...flags, ...process.argv.slice(2)];
+  // Files may be asked for by name, and a project have none of them.
+  const wanted = files.length > 0 ? files : process.argv.slice(2);
+  const args = [vitest, "run", "--project", project, "--passWithNoTests", ...flags, ...wanted];
   const child = spawn(process.execPath, args, { cwd: root, stdio: ["ignore", out, out] });
   const status = await new Promise((resolve, reject) => {
     child.on("error", reject);
     child.on("close", resolve);
   });
   try {
-    const { numPassedTests: passed, numFailedTests } = JSON.parse(readFileSync(report, "utf8"));
-    // A suite that could not even start counts as one failure.
-    return { passed, failed: status !== 0 && numFailedTests === 0 ? 1 : numFailedTests };
+    const results = JSON.parse(readFileSync(report, "utf8")).testResults.map(resultOf);
+    // Something went wrong outside of every test.
+    if (status !== 0 && !results.some(({ failures }) => failures.length > 0)) return null;
+    return { project, files: results };
   } catch {
-    return { passed: 0, failed: 1 };
+    return null;
   }
+}
+
+/** Of one file: how many tests passed, and what failed with its reason. A file that could not even start is one failure. */
+function resultOf({ name, status, message, assertionResults }) {
+  const passed = assertionResults.filter((test) => test.status === "passed").length;
+  const failures = assertionResults
+    .filter((test) => test.status === "failed")
+    .map((test) => `${test.fullName}\n${test.failureMessages.join("\n")}`);
+  if (status === "failed" && failures.length === 0) failures.push(message);
+  return { file: path.relative(root, name), passed, failures };
 }
 
 async function runInTurn(projects, folder, out) {
   const results = [];
   for (const project of projects) results.push(await runProject(project, folder, out));
   return results;
+}
+
+/**
+ * Many tests wait for what happens on a network within seconds, and several files run at once: what fails beside the others
+ * is run once more alone, and said to have been. More than a few files at once are no accident.
+ */
+async function runAgainAlone(results, folder) {
+  const failed = results.flatMap(({ project, files }) =>
+    files.filter(({ failures }) => failures.length > 0).map((result) => ({ project, result })),
+  );
+  if (failed.length > maxFilesAgain) return [];
+  const said = [];
+  for (const { project, result } of failed) {
+    const before = result.failures;
+    console.log(`\nAgain, alone: ${result.file}`);
+    const again = await runProject(project, folder, "inherit", [result.file]);
+    const [found] = again?.files ?? [];
+    if (found === undefined || found.passed === 0 || found.failures.length > 0) continue;
+    Object.assign(result, found);
+    said.push(...before.map((failure) => `failed beside the others and passed alone: ${failure}`));
+  }
+  return said;
 }
 
 mustRun(process.execPath, ["scripts/setup.mjs"]);
@@ -65,8 +105,14 @@ try {
   } else {
     results.push(await runProject("unit", folder, "inherit"));
   }
-  const sum = (key) => results.reduce((total, result) => total + result[key], 0);
-  const [passed, failed] = [sum("passed"), sum("failed")];
+  const whole = results.filter((result) => result !== null);
+  const passedAlone = isRoot ? await runAgainAlone(whole, folder) : [];
+  const files = whole.flatMap((result) => result.files);
+  const failures = files.flatMap((result) => result.failures.map((failure) => `${result.file}: ${failure}`));
+  for (const text of passedAlone) console.log(`\n${text}`);
+  for (const text of failures) console.log(`\nfailed: ${text}`);
+  const passed = files.reduce((total, result) => total + result.passed, 0);
+  const failed = failures.length + results.length - whole.length;
   console.log(`${passed} passed, ${failed} failed`);
   process.exitCode = failed === 0 && passed > 0 ? 0 : 1;
 } finally {
