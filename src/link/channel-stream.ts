@@ -3,6 +3,7 @@
 
 import { Duplex } from "node:stream";
 import type { ClientChannel } from "ssh2";
+import { ChannelWindow, type SessionWindows } from "./channel-window.js";
 
 // Room for a few of SSH's 32 KiB packets before the channel is paused.
 const READ_AHEAD_BYTES = 256 * 1024;
@@ -12,24 +13,37 @@ type WriteDone = (error?: Error | null) => void;
 // Enough for the message of a program that could not start.
 const MAX_STDERR_CHARS = 1_000;
 
+export interface ChannelStreamOptions {
+  /** What can be read ends when the program has, and not when it closes its stdout. */
+  readonly endsWithExit?: boolean;
+}
+
 /** Takes the channel over, its stderr included. */
 export class ChannelStream extends Duplex {
   readonly #channel: ClientChannel;
+  readonly #window: ChannelWindow;
   #exitCode: number | null = null;
   #pendingWrite: WriteDone | null = null;
   #closed = false;
   #stderr = "";
 
-  /** With `endsWithExit` what can be read ends when the program has, and not when it closes its stdout. */
-  constructor(channel: ClientChannel, options: { readonly endsWithExit: boolean } = { endsWithExit: false }) {
+  /** `windows` is that of the channel's session. */
+  constructor(
+    channel: ClientChannel,
+    windows: SessionWindows,
+    { endsWithExit = false }: ChannelStreamOptions = {},
+  ) {
     super({ readableHighWaterMark: READ_AHEAD_BYTES });
     this.#channel = channel;
+    this.#window = new ChannelWindow(channel, windows);
     channel.on("error", (error: Error) => this.destroy(error));
     channel.on("data", (chunk: Buffer) => {
-      if (!this.push(chunk)) channel.pause();
+      this.#window.took(chunk.length);
+      if (this.push(chunk)) this.#window.open();
+      else channel.pause();
     });
     channel.on("exit", (code: number | null) => (this.#exitCode = code));
-    channel.on(options.endsWithExit ? "close" : "end", () => this.push(null));
+    channel.on(endsWithExit ? "close" : "end", () => this.push(null));
     channel.on("close", () => this.#onClose());
     channel.stderr.on("error", () => undefined);
     channel.stderr.on("data", (chunk: Buffer) => {
@@ -48,6 +62,7 @@ export class ChannelStream extends Duplex {
   }
 
   override _read(): void {
+    this.#window.open();
     this.#channel.resume();
   }
 
@@ -69,6 +84,7 @@ export class ChannelStream extends Duplex {
     this.#finishWrite(error ?? closedError());
     // What still arrives is thrown away until sshd has confirmed the close.
     this.#channel.removeAllListeners("data");
+    this.#window.close();
     this.#channel.resume();
     this.#channel.close();
     done(error);

@@ -4,12 +4,13 @@ import type { Client, ClientChannel } from "ssh2";
 import { delay } from "../util/abort.js";
 import { TetherError, messageOf } from "../util/errors.js";
 import { ChannelStream } from "./channel-stream.js";
+import { SessionWindows } from "./channel-window.js";
 import type { Transport } from "./link.js";
 
 /** What `stdio` runs; a forced command that filters commands sees exactly this. */
 export const STDIO_COMMAND = "nix-daemon --stdio";
 
-// Each channel may hold SSH's window of 2 MiB in memory.
+// Each channel may hold SSH's window of 2 MiB in memory, and all together what `SessionWindows` has besides.
 const MAX_CHANNELS = 64;
 const OPEN_MS = 5_000;
 const NUDGE_MS = 1_000;
@@ -21,6 +22,7 @@ export class Channels {
   readonly #client: Client;
   readonly #remoteSocket: string;
   readonly #open = new Set<ChannelStream>();
+  readonly #windows = new SessionWindows();
   #waiting = 0;
   #turn: Promise<unknown> = Promise.resolve();
   #ended: Error | null = null;
@@ -39,7 +41,7 @@ export class Channels {
   async open(transport: Transport): Promise<ChannelStream> {
     const stream = await this.#enter(
       () => this.#openPatiently(transport),
-      (channel) => new ChannelStream(channel),
+      (channel) => new ChannelStream(channel, this.#windows),
     );
     this.#proven = true;
     return stream;
@@ -49,7 +51,7 @@ export class Channels {
   async exec(command: string): Promise<ChannelStream> {
     const stream = await this.#enter(
       () => this.#bounded(OPEN_MS, "a command", (done) => this.#client.exec(command, done)),
-      (channel) => new ChannelStream(channel, { endsWithExit: true }),
+      (channel) => new ChannelStream(channel, this.#windows, { endsWithExit: true }),
     );
     stream.end();
     return stream;
@@ -62,7 +64,7 @@ export class Channels {
         this.#bounded(OPEN_MS, `${host} port ${port}`, (done) =>
           this.#client.forwardOut("127.0.0.1", 0, host, port, done),
         ),
-      (channel) => new ChannelStream(channel),
+      (channel) => new ChannelStream(channel, this.#windows),
       { inTurn: false },
     );
     stream.once("end", () => setImmediate(() => stream.destroy()));
@@ -171,12 +173,14 @@ export class Channels {
         const failure = new TetherError("channel-failed", `${what}: ${messageOf(error)}`, { cause: error });
         reject(this.#ended ?? failure);
       };
+      const asked = performance.now();
       try {
         ask((error, channel) => {
           if (error !== undefined) fail(error);
           else if (late) channel.close();
           else {
             clearTimeout(timer);
+            this.#windows.answered(performance.now() - asked);
             resolve(channel);
           }
         });
