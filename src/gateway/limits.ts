@@ -32,8 +32,8 @@ export interface GatewayLimits {
   /**
    * A client that takes nothing for this time frees the upstream where others wait for it or little has been sent, and
    * goes on as after a cut when it takes again. Until
-   * then each of the 16 NARs over SSH holds up to 8 MB: ssh2's window of 3 MB, in buffers of twice that, and what is
-   * read ahead.
+   * then each of the 16 NARs over SSH holds up to 9 MB, in buffers of twice what is in them: the channel's window (see
+   * link/channel-window.ts), and what is read ahead.
    */
   readonly clientIdleMs: number;
   /** So much of a NAR may be sent again for such a client. */
