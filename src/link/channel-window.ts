@@ -90,7 +90,10 @@ export class ChannelWindow {
     const missing = this.#bytes - channel.incoming.window - channel.readableLength;
     if (missing < this.#bytes * TOLD_PART) return;
     channel.incoming.window += missing;
-    channel._client._protocol.channelWindowAdjust(channel.outgoing.id, missing);
+    const {
+      _client: { _protocol: protocol },
+    } = channel;
+    protocol.channelWindowAdjust(channel.outgoing.id, missing);
   }
 
   /** The channel is of no more use. */
@@ -101,11 +104,12 @@ export class ChannelWindow {
 }
 
 function insideOf(channel: ClientChannel): Inside | null {
-  const { incoming, outgoing, _client, readableLength } = channel as unknown as Partial<Inside>;
+  const { incoming, outgoing, _client: client, readableLength } = channel as unknown as Partial<Inside>;
+  const { _protocol: protocol }: Partial<Inside["_client"]> = client ?? {};
   const isKnown =
     typeof readableLength === "number" &&
     typeof incoming?.window === "number" &&
     typeof outgoing?.id === "number" &&
-    typeof _client?._protocol?.channelWindowAdjust === "function";
+    typeof protocol?.channelWindowAdjust === "function";
   return isKnown ? (channel as unknown as Inside) : null;
 }
