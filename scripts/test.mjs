@@ -7,6 +7,7 @@ import path from "node:path";
 const root = path.dirname(import.meta.dirname);
 const isRoot = process.getuid?.() === 0;
 const maxFilesAgain = 3;
+const maxMsAgain = 100_000;
 
 function mustRun(command, args) {
   const { error, status } = spawnSync(command, args, { cwd: root, stdio: "inherit" });
@@ -44,13 +45,13 @@ async function runProject(project, folder, out, files = []) {
 }
 
 /** Of one file: how many tests passed, and what failed with its reason. A file that could not even start is one failure. */
-function resultOf({ name, status, message, assertionResults }) {
+function resultOf({ name, status, message, assertionResults, startTime, endTime }) {
   const passed = assertionResults.filter((test) => test.status === "passed").length;
   const failures = assertionResults
     .filter((test) => test.status === "failed")
     .map((test) => `${test.fullName}\n${test.failureMessages.join("\n")}`);
   if (status === "failed" && failures.length === 0) failures.push(message);
-  return { file: path.relative(root, name), passed, failures };
+  return { file: path.relative(root, name), passed, failures, ms: endTime - startTime };
 }
 
 async function runInTurn(projects, folder, out) {
@@ -61,13 +62,15 @@ async function runInTurn(projects, folder, out) {
 
 /**
  * Many tests wait for what happens on a network within seconds, and several files run at once: what fails beside the others
- * is run once more alone, and said to have been. More than a few files at once are no accident.
+ * is run once more alone, and said to have been. More than a few files at once are no accident, and CI has no time for long
+ * ones.
  */
 async function runAgainAlone(results, folder) {
   const failed = results.flatMap(({ project, files }) =>
     files.filter(({ failures }) => failures.length > 0).map((result) => ({ project, result })),
   );
-  if (failed.length > maxFilesAgain) return [];
+  const ms = failed.reduce((total, { result }) => total + result.ms, 0);
+  if (failed.length > maxFilesAgain || ms > maxMsAgain) return [];
   const said = [];
   for (const { project, result } of failed) {
     const before = result.failures;
