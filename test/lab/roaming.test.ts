@@ -206,7 +206,7 @@ describe("a laptop that moves about", () => {
 
     it("is not listed while the cable flaps, and is in the end", async () => {
       const watch = await ListingWatch.start(lab);
-      const flaps = [0.1, 0.3, 0.2, 0.15, 0.25].map(
+      const flaps = [1, 0.1, 0.3, 1.5, 0.2].map(
         (seconds, n) =>
           `ip link set to-laptop down; sleep ${seconds}; ip link set to-laptop up; sleep ${0.2 * (n + 1)};`,
       );
@@ -215,13 +215,14 @@ describe("a laptop that moves about", () => {
       await delay(2_000);
       await watch.stop();
       expect(watch.samples.at(-1)).toMatchObject({ listed: true, carriers: ["eth0"] });
+      expect(watch.samples.some(({ carriers }) => carriers.length === 0)).toBe(true);
+      let carrierAt = 0;
       for (const [n, { at, listed, carriers }] of watch.samples.entries()) {
-        if (!listed || carriers.length > 0) continue;
-        // The carrier may go in the moment in which it is listed.
-        const before = watch.samples[n - 1];
-        const sound = before?.listed === true || (before?.carriers.length ?? 0) > 0;
-        expect(sound, `listed at ${at} without a carrier`).toBe(true);
-        expect((watch.samples[n + 1]?.at ?? Infinity) - at).toBeLessThanOrEqual(500);
+        const until = watch.samples[n + 1]?.at ?? at;
+        if (carriers.length > 0) carrierAt = until;
+        // The carrier may go in the moment in which it is listed, or listed again.
+        else if (listed)
+          expect(until - carrierAt, `listed at ${at} without a carrier`).toBeLessThanOrEqual(500);
       }
     });
   });

@@ -81,7 +81,8 @@ export class Tether {
   }
 
   async override(): Promise<Override> {
-    const { stdout } = await this.shell(`stat -c %.6Y ${overrideFile}; cat ${overrideFile}`);
+    // Opened once: between two openings another file may have taken its place.
+    const { stdout } = await this.shell(`exec <${overrideFile}; stat -Lc %.6Y /proc/self/fd/0; cat`);
     const [time = "", ...lines] = stdout.split("\n");
     const settings = lines.filter((line) => line.trim() !== "" && !line.startsWith("#"));
     const urls = settings
