@@ -149,7 +149,7 @@ down() {
 }
 
 leftovers() {
-  mount | grep -F "$state" || true
+  mount | grep -F " on $state/" || true
   ip netns list | grep "^$(name_of '')" || true
   pgrep -a systemd-nspawn | grep -- "--machine=$(name_of '')" || true
   find $(cgroup_roots) -maxdepth 1 -name "$(name_of '*')"
