@@ -18,17 +18,16 @@ function mustRun(command, args) {
 }
 
 /**
- * Runs one of vitest's projects, or some of its files; its output goes to `out`. Resolves to what came of each file, or null
- * where it did not get that far.
+ * Runs one of vitest's projects, or what `only` names of it; its output goes to `out`. Resolves to what came of each file, or
+ * null where it did not get that far.
  */
-async function runProject(project, folder, out, files = []) {
+async function runProject(project, folder, out, only = process.argv.slice(2)) {
   const report = path.join(folder, `${project}.json`);
   rmSync(report, { force: true });
   const vitest = path.join(root, "node_modules", "vitest", "vitest.mjs");
   const flags = ["--reporter=default", "--reporter=json", `--outputFile.json=${report}`];
   // Files may be asked for by name, and a project have none of them.
-  const wanted = files.length > 0 ? files : process.argv.slice(2);
-  const args = [vitest, "run", "--project", project, "--passWithNoTests", ...flags, ...wanted];
+  const args = [vitest, "run", "--project", project, "--passWithNoTests", ...flags, ...only];
   const child = spawn(process.execPath, args, { cwd: root, stdio: ["ignore", out, out] });
   const status = await new Promise((resolve, reject) => {
     child.on("error", reject);
@@ -44,14 +43,16 @@ async function runProject(project, folder, out, files = []) {
   }
 }
 
-/** Of one file: how many tests passed, and what failed with its reason. A file that could not even start is one failure. */
+/** Of one file: how many tests passed, and what failed. A file that could not even start is one failure without a test. */
 function resultOf({ name, status, message, assertionResults, startTime, endTime }) {
   const passed = assertionResults.filter((test) => test.status === "passed").length;
   const failures = assertionResults
     .filter((test) => test.status === "failed")
-    .map((test) => `${test.fullName}\n${test.failureMessages.join("\n")}`);
-  if (status === "failed" && failures.length === 0) failures.push(message);
-  return { file: path.relative(root, name), passed, failures, ms: endTime - startTime };
+    .map((test) => ({ test: test.fullName, ms: test.duration ?? 0, why: test.failureMessages.join("\n") }));
+  if (status === "failed" && failures.length === 0) {
+    failures.push({ test: null, ms: endTime - startTime, why: message });
+  }
+  return { file: path.relative(root, name), passed, failures };
 }
 
 async function runInTurn(projects, folder, out) {
@@ -62,26 +63,38 @@ async function runInTurn(projects, folder, out) {
 
 /**
  * Many tests wait for what happens on a network within seconds, and several files run at once: what fails beside the others
- * is run once more alone, and said to have been. More than a few files at once are no accident, and CI has no time for long
- * ones.
+ * is run once more alone, and said to have been. More than a few at once are no accident, and CI has no time for long ones.
  */
 async function runAgainAlone(results, folder) {
   const failed = results.flatMap(({ project, files }) =>
     files.filter(({ failures }) => failures.length > 0).map((result) => ({ project, result })),
   );
-  const ms = failed.reduce((total, { result }) => total + result.ms, 0);
+  const ms = failed
+    .flatMap(({ result }) => result.failures)
+    .reduce((total, failure) => total + failure.ms, 0);
   if (failed.length > maxFilesAgain || ms > maxMsAgain) return [];
   const said = [];
   for (const { project, result } of failed) {
-    const before = result.failures;
-    console.log(`\nAgain, alone: ${result.file}`);
-    const again = await runProject(project, folder, "inherit", [result.file]);
+    const { file, failures } = result;
+    console.log(`\nAgain, alone: ${file}`);
+    const tests = failures.map(({ test }) => test);
+    const isWhole = tests.includes(null);
+    const pattern = tests.map((test) => test?.replace(/[^\w ]/g, "\\$&")).join("|");
+    const only = isWhole ? [file] : [file, "--testNamePattern", `^ ?(?:${pattern})$`];
+    const again = await runProject(project, folder, "inherit", only);
     const [found] = again?.files ?? [];
-    if (found === undefined || found.passed === 0 || found.failures.length > 0) continue;
-    Object.assign(result, found);
-    said.push(...before.map((failure) => `failed beside the others and passed alone: ${failure}`));
+    if (found === undefined || found.failures.length > 0 || found.passed < tests.length) continue;
+    said.push(
+      ...failures.map((failure) => `failed beside the others and passed alone: ${textOf(file, failure)}`),
+    );
+    result.passed = isWhole ? found.passed : result.passed + found.passed;
+    result.failures = [];
   }
   return said;
+}
+
+function textOf(file, { test, why }) {
+  return [file, test, why].filter((part) => part !== null && part !== "").join(": ");
 }
 
 mustRun(process.execPath, ["scripts/setup.mjs"]);
@@ -111,7 +124,7 @@ try {
   const whole = results.filter((result) => result !== null);
   const passedAlone = isRoot ? await runAgainAlone(whole, folder) : [];
   const files = whole.flatMap((result) => result.files);
-  const failures = files.flatMap((result) => result.failures.map((failure) => `${result.file}: ${failure}`));
+  const failures = files.flatMap((result) => result.failures.map((failure) => textOf(result.file, failure)));
   for (const text of passedAlone) console.log(`\n${text}`);
   for (const text of failures) console.log(`\nfailed: ${text}`);
   const passed = files.reduce((total, result) => total + result.passed, 0);
