@@ -7,6 +7,7 @@ import type { Logger } from "pino";
 
 import { withDeadline } from "../util/abort.js";
 import { TetherError, messageOf } from "../util/errors.js";
+import { gather } from "../util/gather.js";
 import { checkLength, prepareFolder } from "../util/socket-path.js";
 import { listenAt } from "../util/unix-socket.js";
 import { joinStreams } from "./join.js";
@@ -16,6 +17,8 @@ import { removeStale } from "./stale-socket.js";
 const defaultOpenMs = 10_000;
 /** Far more than Nix opens; a bound all the same. */
 const mostConnections = 100;
+/** Bytes that wait in each direction of a connection before the sender is held: several of SSH's packets. */
+const highWaterMark = 256 * 1024;
 
 export interface ForwardOptions {
   /** Where the socket is put, in a folder that becomes the user's alone. */
@@ -62,6 +65,7 @@ export async function openForward(options: ForwardOptions): Promise<Forward> {
     try {
       const remote = await openBounded(openDaemon, openMs);
       streams.add(remote);
+      remote.on("data", () => gather(client));
       await joinStreams(client, remote).finally(() => streams.delete(remote));
     } catch (error) {
       log.warn({ socket: path, reason: messageOf(error) }, "forward cannot reach the remote nix-daemon");
@@ -73,7 +77,7 @@ export async function openForward(options: ForwardOptions): Promise<Forward> {
     }
   };
 
-  const server = net.createServer({ allowHalfOpen: true }, (client) => void serve(client));
+  const server = net.createServer({ allowHalfOpen: true, highWaterMark }, (client) => void serve(client));
   server.maxConnections = mostConnections;
   const place = await listenAt(server, path).catch((error: unknown) => {
     throw new TetherError("socket-listen", `cannot listen on ${path}: ${messageOf(error)}`, { cause: error });

@@ -2,6 +2,7 @@
 
 import type { ServerResponse } from "node:http";
 import { TetherError } from "../util/errors.js";
+import { gather, release } from "../util/gather.js";
 
 /** What is written at once, if so much comes within one turn of the event loop; more than that waits here for no client. */
 const gatheredBytes = 128 * 1024;
@@ -10,7 +11,6 @@ const gatheredBytes = 128 * 1024;
 export class NarWriter {
   readonly #response: ServerResponse;
   readonly #stallMs: number;
-  #gathering = false;
 
   /** A client that takes nothing for `stallMs` milliseconds loses its connection. */
   constructor(response: ServerResponse, stallMs: number) {
@@ -22,33 +22,20 @@ export class NarWriter {
   async write(piece: Buffer): Promise<void> {
     const response = this.#response;
     if (response.destroyed) throw clientGone();
-    this.#gather();
+    gather(response);
     response.write(piece);
     if (response.writableLength < gatheredBytes) return;
-    this.#release();
+    release(response);
     if (response.writableLength >= gatheredBytes) await this.#untilTaken("drain");
   }
 
   /** Resolves when the client's kernel has all of it. Rejects with code `client-gone`. */
   async end(last?: Buffer): Promise<void> {
-    this.#release();
+    release(this.#response);
     const taken = this.#untilTaken("close");
     this.#response.end(last);
     await taken;
     if (!this.#response.writableFinished) throw clientGone();
-  }
-
-  #gather(): void {
-    if (this.#gathering) return;
-    this.#gathering = true;
-    this.#response.cork();
-    setImmediate(() => this.#release());
-  }
-
-  #release(): void {
-    if (!this.#gathering) return;
-    this.#gathering = false;
-    this.#response.uncork();
   }
 
   /** Until the client has taken what was written, or has gone. */

@@ -5,8 +5,8 @@ import { Duplex } from "node:stream";
 import type { ClientChannel } from "ssh2";
 import { ChannelWindow, type SessionWindows } from "./channel-window.js";
 
-// Room for a few of SSH's 32 KiB packets before the channel is paused.
-const READ_AHEAD_BYTES = 256 * 1024;
+// Room for a few of SSH's 32 KiB packets, in each direction.
+const AHEAD_BYTES = 256 * 1024;
 
 type WriteDone = (error?: Error | null) => void;
 
@@ -33,7 +33,7 @@ export class ChannelStream extends Duplex {
     windows: SessionWindows,
     { endsWithExit = false }: ChannelStreamOptions = {},
   ) {
-    super({ readableHighWaterMark: READ_AHEAD_BYTES });
+    super({ highWaterMark: AHEAD_BYTES });
     this.#channel = channel;
     this.#window = new ChannelWindow(channel, windows);
     channel.on("error", (error: Error) => this.destroy(error));

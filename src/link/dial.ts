@@ -1,8 +1,9 @@
 // Connects to every address as soon as it is known and hands the sockets out in the order in which they answered.
 
-import { connect, type Socket } from "node:net";
+import type { Socket } from "node:net";
 import { messageOf } from "../util/errors.js";
 import type { Endpoint } from "./link.js";
+import { connectForSsh } from "./ssh-socket.js";
 
 /** A TCP connection that stands. The taker must close it. */
 export interface Dialled {
@@ -94,8 +95,7 @@ export async function* dial(
 
 /** Calls back once: with null when connected, or with the reason. */
 function connectTo(address: string, port: number, done: (why: string | null) => void): Socket {
-  // Nagle's algorithm makes a ping-pong protocol wait 40 ms per round trip. The address is final, no name.
-  const socket = connect({ host: address, port, noDelay: true, autoSelectFamily: false });
+  const socket = connectForSsh(address, port);
   let settled = false;
   const settle = (why: string | null): void => {
     if (settled) return;

@@ -51,15 +51,15 @@ describe("a channel's window", () => {
     window.open();
   };
 
-  it("is told of by the quarter", () => {
+  it("is told of by the megabyte", () => {
     const fake = fakeChannel();
     const window = new ChannelWindow(fake.channel, session(20));
-    for (const bytes of [300_000, 200_000, 50_000]) {
+    for (const bytes of [600_000, 400_000, 100_000]) {
       fake.send(bytes);
       window.took(bytes);
       window.open();
     }
-    expect(fake.told).toEqual([550_000]);
+    expect(fake.told).toEqual([1_100_000]);
   });
 
   it("is not told of while its reader wants no more, and then at once", () => {
@@ -76,10 +76,14 @@ describe("a channel's window", () => {
     const fake = fakeChannel();
     const window = new ChannelWindow(fake.channel, session(20));
     fake.send(2 * MIB);
-    fake.leave(1.5 * MIB);
+    fake.leave(1.25 * MIB);
+    window.took(0.75 * MIB);
+    window.open();
+    expect(fake.told).toEqual([]);
+    fake.leave(0.75 * MIB);
     window.took(0.5 * MIB);
     window.open();
-    expect(fake.told).toEqual([0.5 * MIB]);
+    expect(fake.told).toEqual([1.25 * MIB]);
   });
 
   it("grows where it is taken in a round trip, and not where it takes many", () => {

@@ -1,0 +1,68 @@
+import { createHash, randomBytes } from "node:crypto";
+import { once } from "node:events";
+import { createServer, type AddressInfo, type Server, type Socket } from "node:net";
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { connectForSsh } from "../../src/link/ssh-socket.js";
+import { delay } from "../../src/util/abort.js";
+
+let server: Server;
+let socket: Socket;
+let far: Socket;
+
+beforeEach(async () => {
+  server = createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const accepted = once(server, "connection");
+  socket = connectForSsh("127.0.0.1", (server.address() as AddressInfo).port);
+  [far] = (await accepted) as [Socket];
+});
+afterEach(() => {
+  socket.destroy();
+  far.destroy();
+  server.close();
+});
+
+test("reads what waits in pieces larger than Node's, and all of it as it was sent", async () => {
+  const sent = randomBytes(20e6);
+  socket.pause();
+  far.end(sent);
+  await delay(100);
+  const pieces: Buffer[] = [];
+  socket.on("data", (piece: Buffer) => pieces.push(piece));
+  socket.resume();
+  await once(socket, "end");
+  expect(Math.max(...pieces.map(({ length }) => length))).toBeGreaterThan(64 * 1024);
+  // Only now: no piece may have been written over by a later one.
+  const sum = (bytes: Buffer): string => createHash("sha256").update(bytes).digest("hex");
+  expect(sum(Buffer.concat(pieces))).toBe(sum(sent));
+});
+
+test("holds the sender while nobody reads", async () => {
+  socket.pause();
+  far.write(Buffer.alloc(50e6));
+  await delay(200);
+  expect(socket.bytesRead).toBeLessThan(2e6);
+});
+
+test("writes what comes in one turn of the event loop at once, without further delay", async () => {
+  if (socket.connecting) await once(socket, "connect");
+  const writev = vi.spyOn(socket, "_writev" as never);
+  for (let n = 0; n < 100; n++) socket.write(`${n} `);
+  await new Promise(setImmediate);
+  expect(socket.writableLength).toBe(0);
+  expect(writev).toHaveBeenCalledTimes(1);
+  const [text] = (await once(far, "data")) as [Buffer];
+  expect(text.toString().trim().split(" ")).toHaveLength(100);
+});
+
+test("writes all of it before it ends", async () => {
+  if (socket.connecting) await once(socket, "connect");
+  socket.write("good");
+  socket.write("bye");
+  socket.end();
+  socket.destroy();
+  const pieces: Buffer[] = [];
+  far.on("data", (piece: Buffer) => pieces.push(piece));
+  await once(far, "close");
+  expect(Buffer.concat(pieces).toString()).toBe("goodbye");
+});
