@@ -7,16 +7,18 @@ import { gather } from "../util/gather.js";
 /** Node reads 64 KiB at once, in which there are one or two whole packets; those that come in two parts are copied. */
 const READ_BYTES = 256 * 1024;
 const SLAB_BYTES = 1024 * 1024;
+/** Packets of this length come in numbers; for a smaller one, a question, waiting for others costs more than it saves. */
+const LARGE_BYTES = 16 * 1024;
 
 /** Begins to connect to an address, which is final, no name. */
 export function connectForSsh(host: string, port: number): Socket {
   const onread = readWidely((chunk) => socket.push(chunk));
   // Nagle's algorithm makes a ping-pong protocol wait 40 ms per round trip.
   const socket: Socket = connect({ host, port, noDelay: true, autoSelectFamily: false, onread });
-  const write = socket.write.bind(socket) as (...args: unknown[]) => boolean;
-  socket.write = (...args: unknown[]): boolean => {
-    gather(socket);
-    return write(...args);
+  const write = socket.write.bind(socket) as (packet: unknown, ...rest: unknown[]) => boolean;
+  socket.write = (packet: unknown, ...rest: unknown[]): boolean => {
+    if (packet instanceof Uint8Array && packet.length >= LARGE_BYTES) gather(socket);
+    return write(packet, ...rest);
   };
   return socket;
 }

@@ -44,25 +44,32 @@ test("holds the sender while nobody reads", async () => {
   expect(socket.bytesRead).toBeLessThan(2e6);
 });
 
-test("writes what comes in one turn of the event loop at once, without further delay", async () => {
+test("writes large packets of one turn of the event loop at once, with what is between them", async () => {
   if (socket.connecting) await once(socket, "connect");
   const writev = vi.spyOn(socket, "_writev" as never);
-  for (let n = 0; n < 100; n++) socket.write(`${n} `);
+  const packets = Array.from({ length: 6 }, (_, n) => Buffer.alloc(n % 2 === 0 ? 20_000 : 20, n));
+  for (const packet of packets) socket.write(packet);
   await new Promise(setImmediate);
   expect(socket.writableLength).toBe(0);
   expect(writev).toHaveBeenCalledTimes(1);
-  const [text] = (await once(far, "data")) as [Buffer];
-  expect(text.toString().trim().split(" ")).toHaveLength(100);
+  const [bytes] = (await once(far, "data")) as [Buffer];
+  expect(bytes).toEqual(Buffer.concat(packets));
+});
+
+test("writes a small packet without waiting for others", async () => {
+  if (socket.connecting) await once(socket, "connect");
+  socket.write("question");
+  expect(socket.writableLength).toBe(0);
 });
 
 test("writes all of it before it ends", async () => {
   if (socket.connecting) await once(socket, "connect");
-  socket.write("good");
-  socket.write("bye");
+  socket.write(Buffer.alloc(20_000, "."));
+  socket.write("goodbye");
   socket.end();
   socket.destroy();
   const pieces: Buffer[] = [];
   far.on("data", (piece: Buffer) => pieces.push(piece));
   await once(far, "close");
-  expect(Buffer.concat(pieces).toString()).toBe("goodbye");
+  expect(Buffer.concat(pieces).toString()).toMatch(/^\.{20000}goodbye$/);
 });
