@@ -59,7 +59,7 @@ export function resolveDirs(env: NodeJS.ProcessEnv, options: { runUser?: string 
     spoolDir: path.join(stateDir, "spool"),
     generationFile: path.join(stateDir, "generations.json"),
     pausedFile: path.join(stateDir, "paused.json"),
-    processorsFile: path.join(stateDir, "processors.json"),
+    processorsFile: processorsFile(env),
     awayMark: path.join(stateDir, "denied-while-away"),
     controlSocket: path.join(runtimeDir, "control.sock"),
     cacheSocket: (name) => path.join(runtimeDir, `${name}.sock`),
@@ -70,6 +70,11 @@ export function resolveDirs(env: NodeJS.ProcessEnv, options: { runUser?: string 
 export function stateFolder(env: NodeJS.ProcessEnv): string {
   const stateHome = absolute(env["XDG_STATE_HOME"]) ?? path.join(home(env), ".local/state");
   return path.join(stateHome, "nix-tether");
+}
+
+/** See `Dirs`; needs no runtime folder and never throws. */
+export function processorsFile(env: NodeJS.ProcessEnv): string {
+  return path.join(stateFolder(env), "processors.json");
 }
 
 /** `$XDG_CONFIG_HOME` or its default. */

@@ -14,7 +14,8 @@ import { endpointKey } from "../sources/discovery/picture.js";
 import { TetherError } from "../util/errors.js";
 import type { Find } from "./attempt.js";
 import { sshCacheLink } from "./cache-link.js";
-import type { Processors } from "./processors-file.js";
+import { aesThere } from "../link/processors.js";
+import type { Processors } from "../link/processors-file.js";
 import { absence, lookupTarget, toLinkConfig } from "./cache-target.js";
 
 export interface SshFindDeps {
@@ -59,7 +60,7 @@ export function findBySsh(deps: SshFindDeps): Find {
         endpoints,
         connect: async () => {
           const link = await connectTo(machine, deps, signal);
-          deps.processors.learn(link);
+          deps.processors.learn(link, () => aesThere(link));
           return sshCacheLink(link, deps.log, deps.isMetered);
         },
       };

@@ -6,7 +6,7 @@ import { noDenials, type DenialsSnapshot } from "../decision/denials.js";
 import { firstGenerations, generationCount, type Generations } from "../decision/generation.js";
 import { isHashPart } from "../protocol/store-path.js";
 import { messageOf } from "../util/errors.js";
-import { writeStateFile } from "./state-file.js";
+import { writeStateFile } from "../util/state-file.js";
 
 /** One cache, as it is saved. */
 export interface SavedGenerations extends Generations, DenialsSnapshot {}

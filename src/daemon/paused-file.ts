@@ -5,7 +5,7 @@ import type { Logger } from "pino";
 import { messageOf } from "../util/errors.js";
 import type { States } from "./controller.js";
 import { createSaver, type Saver } from "./saver.js";
-import { writeStateFile } from "./state-file.js";
+import { writeStateFile } from "../util/state-file.js";
 
 /** Names of caches are short, and nobody has thousands. */
 const mostBytes = 1024 * 1024;

@@ -14,7 +14,7 @@ import type { Find } from "./attempt.js";
 import { findByHttp } from "./find-http.js";
 import { findBySsh } from "./find-ssh.js";
 import type { Listing } from "./listing.js";
-import { openProcessors } from "./processors-file.js";
+import { openProcessors } from "../link/processors-file.js";
 import { createTether, type Tether } from "./tether.js";
 import type { Uploads } from "./uploads.js";
 import type { Warnings } from "./warnings.js";

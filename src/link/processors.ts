@@ -1,8 +1,10 @@
 // Learns whether machines have instructions for AES: this one at once, another over a link to it.
 
 import { closeSync, openSync, readSync } from "node:fs";
+import { withDeadline } from "../util/abort.js";
 import { aesIn, type HasAes } from "./ciphers.js";
 import type { SshLink } from "./link.js";
+import type { SftpLink } from "./sftp-link.js";
 
 const file = "/proc/cpuinfo";
 const ASK_MS = 5_000;
@@ -24,7 +26,7 @@ export function aesHere(): HasAes {
   }
 }
 
-/** The machine at the other end. Null also where it does not let us look. Bounded; never rejects. */
+/** The machine at the other end, where commands run. Null also where it does not let us look. Bounded; never rejects. */
 export async function aesThere(link: Pick<SshLink, "exec">): Promise<HasAes> {
   try {
     const program = await link.exec(`head -c ${MAX_BYTES} ${file}`);
@@ -40,6 +42,16 @@ export async function aesThere(link: Pick<SshLink, "exec">): Promise<HasAes> {
     } finally {
       clearTimeout(deadline);
     }
+  } catch {
+    return null;
+  }
+}
+
+/** As `aesThere`, where files are served; those of a login that is confined to a folder do not tell. */
+export async function aesInFiles(link: Pick<SftpLink, "channel">): Promise<HasAes> {
+  try {
+    const { bytes } = await withDeadline(link.channel().head(file, MAX_BYTES), ASK_MS, `reading ${file}`);
+    return aesIn(bytes.toString("latin1"));
   } catch {
     return null;
   }

@@ -13,6 +13,10 @@ export type SftpArgs = Omit<LoginArgs, "trustCommand" | "config"> & { readonly c
 export interface SftpLink {
   /** The channel that has least to do. Each has a server of its own on that machine, and a file belongs to one. */
   channel(): SftpChannel;
+  /** What our bytes are encrypted with, as SSH names it. */
+  readonly cipher: string;
+  /** The fingerprint of the machine's host key. */
+  readonly hostKey: string;
   /** Settles once, with the reason, when the connection has ended for whatever cause. Never rejects. */
   readonly closed: Promise<Error>;
   /** Ends the connection at once. Idempotent. */
@@ -49,6 +53,8 @@ async function establish(session: Session, args: SftpArgs): Promise<SftpLink> {
     await Promise.allSettled(Array.from({ length: CHANNELS - 1 }, open));
   });
   return {
+    cipher: session.cipher,
+    hostKey: session.hostKey,
     channel: () => {
       const [first, ...others] = channels;
       if (first === undefined) throw new TetherError("sftp-unavailable", `${login} serves no files`);

@@ -2,14 +2,21 @@
 
 import { execFile } from "node:child_process";
 import { createHash, randomBytes } from "node:crypto";
+import { existsSync } from "node:fs";
 import { mkdir, mkdtemp, readdir, readFile, rm, stat, utimes, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { promisify } from "node:util";
+import { pino } from "pino";
 import { afterAll, afterEach, beforeAll, describe, expect, onTestFinished, test } from "vitest";
+import { processorsFile } from "../../src/config/dirs.js";
+import { aesIn } from "../../src/link/ciphers.js";
+import { openProcessors, type Processors } from "../../src/link/processors-file.js";
 import { beginCollection, staleMs } from "../../src/static/activity.js";
 import { collectionLockName } from "../../src/static/cache-names.js";
 import { createLocalFolder } from "../../src/static/local-folder.js";
+import { openFolder } from "../../src/static/open-folder.js";
 import { startCutProxy } from "../support/cut-proxy.js";
+import { eventually } from "../support/eventually.js";
 import { testFolder } from "../support/folder-contract.js";
 import { makeSftpFixture, type SftpFixture } from "../support/sftp-fixture.js";
 import type { Sshd } from "../support/sshd.js";
@@ -31,6 +38,41 @@ describe("as any folder", () => {
   });
   afterAll(() => fixture.endTest());
   testFolder((folder) => fixture.open(sshd, folder));
+});
+
+describe("on a machine without instructions for AES", () => {
+  afterEach(() => fixture.endTest());
+
+  test("the next connection begins with the cipher that suits it, once its processor was seen", async () => {
+    const sshd = await fixture.sshd();
+    const env = { ...fixture.env, XDG_STATE_HOME: temporaryFolder() };
+    const file = processorsFile(env);
+    const lines: { msg: string; cipher?: string }[] = [];
+    const log = pino(
+      { level: "debug" },
+      { write: (line) => lines.push(JSON.parse(line) as { msg: string }) },
+    );
+    const open = async (processors?: Processors): Promise<unknown> => {
+      const deps = { ...fixture.deps(sshd.address), env, log, ...(processors && { processors }) };
+      const folder = await openFolder(fixture.target(sshd, "/tmp"), deps, signal);
+      onTestFinished(() => folder.close());
+      return lines.findLast(({ msg }) => msg === "logged in")?.cipher;
+    };
+    await open(openProcessors({ file, log, afterMs: 0 }));
+    await eventually("what was seen", () => existsSync(file));
+    const { aes } = JSON.parse(await readFile(file, "utf8")) as { aes: Record<string, boolean> };
+    expect(Object.values(aes)).toEqual([aesIn(await readFile("/proc/cpuinfo", "latin1"))]);
+
+    // As if it had been another processor.
+    const [hostKey = ""] = Object.keys(aes);
+    for (const [there, cipher] of [
+      [true, "aes128-gcm@openssh.com"],
+      [false, "chacha20-poly1305@openssh.com"],
+    ] as const) {
+      await writeFile(file, JSON.stringify({ version: 1, aes: { [hostKey]: there } }));
+      expect(await open()).toBe(cipher);
+    }
+  });
 });
 
 describe("in trouble", () => {

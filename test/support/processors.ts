@@ -1,6 +1,6 @@
 // What `findBySsh` needs where a test does not care about ciphers.
 
-import type { Processors } from "../../src/daemon/processors-file.js";
+import type { Processors } from "../../src/link/processors-file.js";
 import { cipherOrder } from "../../src/link/ciphers.js";
 
 /** Knows no machine and learns nothing. */

@@ -3,21 +3,28 @@
 
 import { readFileSync, statSync } from "node:fs";
 import type { Logger } from "pino";
-import { cipherOrder, type Ciphers, type HasAes } from "../link/ciphers.js";
-import { fingerprint } from "../link/host-key.js";
-import type { KnownKey } from "../link/known-hosts.js";
-import type { SshLink } from "../link/link.js";
-import { aesHere, aesThere } from "../link/processors.js";
-import type { SshSettings } from "../link/ssh-config.js";
+import { cipherOrder, type Ciphers, type HasAes } from "./ciphers.js";
+import { fingerprint } from "./host-key.js";
+import type { KnownKey } from "./known-hosts.js";
+import { aesHere } from "./processors.js";
+import type { SshSettings } from "./ssh-config.js";
 import { messageOf } from "../util/errors.js";
-import { writeStateFile } from "./state-file.js";
+import { writeStateFile } from "../util/state-file.js";
 
 /** See `openProcessors`. */
 export interface Processors {
   /** The ciphers for a machine that is to show one of these host keys. */
   ciphersFor(settings: Pick<SshSettings, "ciphers">, known: readonly KnownKey[]): Ciphers;
   /** Looks at the machine's processor when the link has stood for a moment, once: a disk with its host key may move to another. */
-  learn(link: SshLink): void;
+  learn(link: LinkToMachine, look: () => Promise<HasAes>): void;
+}
+
+/** A link of any kind. */
+export interface LinkToMachine {
+  /** The fingerprint of the machine's host key. */
+  readonly hostKey: string;
+  /** Settles when it has ended. */
+  readonly closed: Promise<unknown>;
 }
 
 export interface ProcessorsOptions {
@@ -38,12 +45,12 @@ export function openProcessors(options: ProcessorsOptions): Processors {
   const known = readMachines(file, log);
   const asked = new Set<string>();
 
-  const ask = async (link: SshLink): Promise<void> => {
+  const ask = async (link: LinkToMachine, look: () => Promise<HasAes>): Promise<void> => {
     let stands = true;
     void link.closed.then(() => (stands = false));
     asked.add(link.hostKey);
-    const aes = await aesThere(link);
-    log.debug({ address: link.address, aes }, "looked for AES instructions");
+    const aes = await look();
+    log.debug({ hostKey: link.hostKey, aes }, "looked for AES instructions");
     // On a link that broke nobody has refused anything.
     if (aes === null && !stands) asked.delete(link.hostKey);
     if (aes === null || aes === known.get(link.hostKey)) return;
@@ -62,9 +69,9 @@ export function openProcessors(options: ProcessorsOptions): Processors {
       const there = machines.find((aes) => aes !== undefined) ?? null;
       return cipherOrder({ configured: ciphers, here, there });
     },
-    learn: (link) => {
+    learn: (link, look) => {
       if (asked.has(link.hostKey)) return;
-      const timer = setTimeout(() => void ask(link), afterMs);
+      const timer = setTimeout(() => void ask(link, look), afterMs);
       void link.closed.then(() => clearTimeout(timer));
     },
   };

@@ -3,7 +3,8 @@ import path from "node:path";
 import { Readable } from "node:stream";
 import { pino } from "pino";
 import { expect, test } from "vitest";
-import { openProcessors } from "../../src/daemon/processors-file.js";
+import { aesThere } from "../../src/link/processors.js";
+import { openProcessors } from "../../src/link/processors-file.js";
 import { fingerprint } from "../../src/link/host-key.js";
 import type { KnownKey } from "../../src/link/known-hosts.js";
 import type { SshLink } from "../../src/link/link.js";
@@ -42,10 +43,10 @@ test("a machine without AES is learnt once, and remembered by its host key", asy
   const first = (key: string, from = processors) => from.ciphersFor(chosen, [knownKey(key)])[0];
   expect(first("pi")).toBe("aes128-gcm@openssh.com");
   const { link, asked } = linkTo("pi", pi4);
-  processors.learn(link);
+  processors.learn(link, () => aesThere(link));
   await eventually("the file", () => existsSync(file));
   expect(JSON.parse(readFileSync(file, "utf8"))).toEqual({ version: 1, aes: { [link.hostKey]: false } });
-  processors.learn(link);
+  processors.learn(link, () => aesThere(link));
   await new Promise((resolve) => setTimeout(resolve, 20));
   expect(asked).toHaveLength(1);
   const next = openProcessors({ file, log, here: true });
@@ -61,10 +62,10 @@ test("who does not let us look is not asked again, and nothing is known", async 
   for (const output of [new Error("forbidden"), "This account is restricted.\n", "x".repeat(100_000)]) {
     const key = String(output).slice(0, 20);
     const { link, asked } = linkTo(key, output);
-    processors.learn(link);
+    processors.learn(link, () => aesThere(link));
     await eventually("the question", () => asked.length === 1);
     await new Promise((resolve) => setTimeout(resolve, 20));
-    processors.learn(link);
+    processors.learn(link, () => aesThere(link));
     await new Promise((resolve) => setTimeout(resolve, 20));
     expect(asked).toHaveLength(1);
     expect(processors.ciphersFor(chosen, [knownKey(key)])[0]).toBe("aes128-gcm@openssh.com");
@@ -76,18 +77,15 @@ test("a link that broke in the middle of the question has refused nothing", asyn
   const file = path.join(temporaryFolder(), "processors.json");
   const processors = openProcessors({ file, log, here: true, afterMs: 0 });
   const broken = linkTo("pi", new Error("the link was lost"));
-  processors.learn({
-    ...broken.link,
-    exec: async (command) => {
-      broken.close();
-      await broken.link.closed;
-      return broken.link.exec(command);
-    },
+  processors.learn(broken.link, async () => {
+    broken.close();
+    await broken.link.closed;
+    return aesThere(broken.link);
   });
   await eventually("the question", () => broken.asked.length === 1);
   const { link } = linkTo("pi", pi4);
   await eventually("the file", () => {
-    processors.learn(link);
+    processors.learn(link, () => aesThere(link));
     return existsSync(file);
   });
 });
@@ -95,10 +93,11 @@ test("a link that broke in the middle of the question has refused nothing", asyn
 test("another processor with the same host key is noticed at the next start", async () => {
   const file = path.join(temporaryFolder(), "state/processors.json");
   const { link } = linkTo("pi", pi4);
-  openProcessors({ file, log, here: true, afterMs: 0 }).learn(link);
+  openProcessors({ file, log, here: true, afterMs: 0 }).learn(link, () => aesThere(link));
   await eventually("the file", () => existsSync(file));
   const next = openProcessors({ file, log, here: true, afterMs: 0 });
-  next.learn(linkTo("pi", "Features\t: fp asimd aes\n").link);
+  const { link: other } = linkTo("pi", "Features\t: fp asimd aes\n");
+  next.learn(other, () => aesThere(other));
   await eventually("the change", () => readFileSync(file, "utf8").includes("true"));
   expect(next.ciphersFor(chosen, [knownKey("pi")])[0]).toBe("aes128-gcm@openssh.com");
 });
@@ -107,7 +106,7 @@ test("a link that has ended is not asked", async () => {
   const file = path.join(temporaryFolder(), "processors.json");
   const processors = openProcessors({ file, log, here: true, afterMs: 30 });
   const { link, asked, close } = linkTo("pi", pi4);
-  processors.learn(link);
+  processors.learn(link, () => aesThere(link));
   close();
   await new Promise((resolve) => setTimeout(resolve, 80));
   expect(asked).toEqual([]);

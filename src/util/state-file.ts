@@ -2,8 +2,8 @@
 
 import { mkdir } from "node:fs/promises";
 import path from "node:path";
-import { replaceFile } from "../util/durable-file.js";
-import { TetherError, messageOf } from "../util/errors.js";
+import { replaceFile } from "./durable-file.js";
+import { TetherError, messageOf } from "./errors.js";
 
 /**
  * Replaces the file as a whole, and makes its folder where it is missing. `forgotten` is what the next daemon will not know
