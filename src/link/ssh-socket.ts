@@ -4,9 +4,12 @@
 import { connect, type OnReadOpts, type Socket } from "node:net";
 import { gather } from "../util/gather.js";
 
-/** Node reads 64 KiB at once, in which there are one or two whole packets; those that come in two parts are copied. */
-const READ_BYTES = 256 * 1024;
-const SLAB_BYTES = 1024 * 1024;
+/**
+ * Node reads 64 KiB at once, in which there are one or two whole packets; those that come in two parts are copied. Any packet that
+ * waits for its reader keeps all that was read with it in memory: so no more than this.
+ */
+const READ_BYTES = 128 * 1024;
+const MIN_READ_BYTES = 64 * 1024;
 /** Packets of this length come in numbers; for a smaller one, a question, waiting for others costs more than it saves. */
 const LARGE_BYTES = 16 * 1024;
 
@@ -30,11 +33,11 @@ function readWidely(take: (chunk: Buffer) => boolean): OnReadOpts {
   let used = 0;
   return {
     buffer: () => {
-      if (slab.length - used < READ_BYTES) {
-        slab = Buffer.allocUnsafeSlow(SLAB_BYTES);
+      if (slab.length - used < MIN_READ_BYTES) {
+        slab = Buffer.allocUnsafeSlow(READ_BYTES);
         used = 0;
       }
-      return slab.subarray(used, used + READ_BYTES);
+      return slab.subarray(used);
     },
     callback: (bytes) => {
       const chunk = slab.subarray(used, used + bytes);
