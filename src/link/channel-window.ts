@@ -1,6 +1,6 @@
 // How much the machine may send on a channel before it hears from us again (RFC 4254, section 5.2). ssh2 has 2 MiB for every
 // channel and tells of what was taken by the megabyte, which comes to one megabyte for each round trip: 50 MB/s at 20 ms,
-// whatever the cable can. So here the window grows where it is what limits the speed.
+// whatever the cable can. So here it is told sooner where the way is long, and the window grows where it is what limits the speed.
 
 import type { ClientChannel } from "ssh2";
 
@@ -8,8 +8,10 @@ const MIB = 1024 * 1024;
 /** What ssh2 begins with. */
 const INITIAL_BYTES = 2 * MIB;
 const MAX_BYTES = 8 * MIB;
-/** What was taken is told of by so much: each telling is a packet. */
-const TOLD_BYTES = MIB;
+/** What was taken is told of by this part of the window: each telling is a packet, but over a long way one that comes late stops all. */
+const TOLD_PART_NEAR = 1 / 2;
+const TOLD_PART = 1 / 4;
+const NEAR_MS = 2;
 /** A window that limits the speed is taken in one round trip, any other in many. */
 const GROW_ROUND_TRIPS = 2;
 
@@ -88,7 +90,8 @@ export class ChannelWindow {
     if (channel === null || channel.outgoing.state === "closed") return;
     // What was sent and nobody has read yet counts as well: memory is bounded by the window.
     const missing = this.#bytes - channel.incoming.window - channel.readableLength;
-    if (missing < TOLD_BYTES) return;
+    const part = this.#session.roundTripMs < NEAR_MS ? TOLD_PART_NEAR : TOLD_PART;
+    if (missing < this.#bytes * part) return;
     channel.incoming.window += missing;
     const {
       _client: { _protocol: protocol },

@@ -51,15 +51,20 @@ describe("a channel's window", () => {
     window.open();
   };
 
-  it("is told of by the megabyte", () => {
-    const fake = fakeChannel();
-    const window = new ChannelWindow(fake.channel, session(20));
-    for (const bytes of [600_000, 400_000, 100_000]) {
-      fake.send(bytes);
-      window.took(bytes);
-      window.open();
+  it("is told of by the half where a round trip is short, and by the quarter elsewhere", () => {
+    for (const [roundTripMs, told] of [
+      [0.5, [1_100_000]],
+      [20, [600_000]],
+    ] as const) {
+      const fake = fakeChannel();
+      const window = new ChannelWindow(fake.channel, session(roundTripMs));
+      for (const bytes of [500_000, 100_000, 400_000, 100_000]) {
+        fake.send(bytes);
+        window.took(bytes);
+        window.open();
+      }
+      expect(fake.told).toEqual(told);
     }
-    expect(fake.told).toEqual([1_100_000]);
   });
 
   it("is not told of while its reader wants no more, and then at once", () => {
@@ -76,12 +81,12 @@ describe("a channel's window", () => {
     const fake = fakeChannel();
     const window = new ChannelWindow(fake.channel, session(20));
     fake.send(2 * MIB);
-    fake.leave(1.25 * MIB);
-    window.took(0.75 * MIB);
+    fake.leave(1.75 * MIB);
+    window.took(0.25 * MIB);
     window.open();
     expect(fake.told).toEqual([]);
     fake.leave(0.75 * MIB);
-    window.took(0.5 * MIB);
+    window.took(MIB);
     window.open();
     expect(fake.told).toEqual([1.25 * MIB]);
   });
