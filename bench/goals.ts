@@ -106,6 +106,12 @@ const rules: readonly Rule[] = [
   { measures: "j", goal: "PSS, MB", value: ({ of }) => of("PSS", "MB"), atMost: always(20) },
   { measures: "j", goal: "CPU, ms/min", value: ({ of }) => of("CPU", "ms/min"), atMost: always(60) },
   {
+    measures: "j",
+    goal: "the most frequent timer, s",
+    value: ({ of }) => of("most frequent", "s"),
+    atLeast: always(5),
+  },
+  {
     measures: "k",
     goal: "carrier lost to unlisted, ms",
     value: ({ of }) => of("cable pulled", "ms"),

@@ -1,5 +1,5 @@
-// (j) (k) What needs two machines with systemd, NetworkManager and avahi: what the daemon costs while it idles, and how soon
-// it notices that the Pi comes and goes.
+// (j) (k) What needs two machines with systemd, NetworkManager and avahi: what the daemon costs while it idles, with the Pi and
+// without it, and how soon it notices that the Pi comes and goes.
 
 import { createInterface } from "node:readline";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -7,6 +7,7 @@ import { Lab, type Running } from "../../test/lab/lab.js";
 import { ListingWatch } from "../../test/lab/listing-watch.js";
 import { onePi, Tether } from "../../test/lab/tether.js";
 import { scaled, type Bench, type Measurement } from "../bench.js";
+import type { MostFrequent } from "../world/timer-watch.js";
 
 export const inTheLab: Measurement = {
   letters: "jk",
@@ -17,7 +18,15 @@ export const inTheLab: Measurement = {
     const tether = await Tether.install(lab, onePi);
     await tether.waitListed(["pi"]);
     if (letters.includes("k")) await notice(bench, lab, tether);
-    if (letters.includes("j")) await idle(bench, lab, tether);
+    if (letters.includes("j")) {
+      await lab.exec("laptop", counting);
+      await idle(bench, lab, tether, "idle");
+      await lab.cable("pi", "down");
+      await tether.waitListed([]);
+      await idle(bench, lab, tether, "away");
+      await lab.cable("pi", "up");
+      await watchTimers(bench, lab, tether);
+    }
   },
 };
 
@@ -116,19 +125,17 @@ table inet bench {
 RULES
 `;
 
-async function idle(bench: Bench, lab: Lab, tether: Tether): Promise<void> {
+async function idle(bench: Bench, lab: Lab, tether: Tether, how: "idle" | "away"): Promise<void> {
   const { idleSeconds } = bench.options;
-  const setting = { measure: "j", what: `idle for ${idleSeconds} s`, nix: null, delayMs: null };
-  bench.say(`j idling for ${idleSeconds} s`);
+  const setting = { measure: "j", what: `${how} for ${idleSeconds} s`, nix: null, delayMs: null };
+  bench.say(`j ${setting.what}`);
   const { pid } = await tether.status();
-  await lab.exec("laptop", counting);
   const read = async (): Promise<Map<string, number>> => {
     const { stdout } = await lab.exec("laptop", `pid=${pid}\n${counters}`);
     const lines = stdout.trim().split("\n");
     return new Map(lines.map((line) => [line.split(" ")[0] ?? "", Number(line.split(" ")[1])]));
   };
-  // What a status request and the return of the Pi have left behind is over by then.
-  await sleep(Math.min(30, idleSeconds) * 1000);
+  await settle(bench);
   const before = await read();
   await sleep(idleSeconds * 1000);
   const after = await read();
@@ -141,4 +148,44 @@ async function idle(bench: Bench, lab: Lab, tether: Tether): Promise<void> {
   add("wake-ups", "/min", perMinute("wake"));
   add("SSH on the wire", "bytes/min", perMinute("ssh"));
   add("mDNS on the wire, avahi's included", "bytes/min", perMinute("mdns"));
+}
+
+/** What a status request and the coming or going of the Pi have left behind is over by then. */
+function settle(bench: Bench): Promise<void> {
+  return sleep(Math.min(30, bench.options.idleSeconds) * 1000);
+}
+
+/** How often the daemon's most frequent timer goes off, in a daemon that is started for this, with the Pi and without it. */
+async function watchTimers(bench: Bench, lab: Lab, tether: Tether): Promise<void> {
+  const folder = "/etc/systemd/user/nix-tether.service.d";
+  const program = "/opt/nix-tether/build/bench/world/timer-watch.js";
+  const dropIn = `[Service]\nEnvironment=NODE_OPTIONS=--import=${program}`;
+  await lab.exec("laptop", `mkdir -p ${folder}; cat >${folder}/timers.conf <<'DROPIN'\n${dropIn}\nDROPIN`);
+  await tether.shell("systemctl --user daemon-reload");
+  await tether.restart();
+  const seconds = bench.options.idleSeconds / 5;
+  for (const how of ["idle", "away"] as const) {
+    if (how === "away") await lab.cable("pi", "down");
+    await tether.waitListed(how === "away" ? [] : ["pi"]);
+    const setting = { measure: "j", what: `${how} for ${seconds} s, timers`, nix: null, delayMs: null };
+    bench.say(`j ${setting.what}`);
+    await settle(bench);
+    await mostFrequent(lab, tether);
+    await sleep(seconds * 1000);
+    const found = await mostFrequent(lab, tether);
+    bench.say(
+      `j most frequent: ${found === null ? "none" : `every ${found.everySeconds.toFixed(1)} s, ${found.site}`}`,
+    );
+    if (found !== null) bench.recorder.add(setting, "most frequent", "s", found.everySeconds);
+  }
+}
+
+/** Since the last time it was asked. */
+async function mostFrequent(lab: Lab, tether: Tether): Promise<MostFrequent> {
+  const reports = async (): Promise<string[]> =>
+    (await tether.journal()).flatMap(({ message }) => (message.startsWith('{"timers":') ? [message] : []));
+  const before = (await reports()).length;
+  await tether.shell("systemctl --user kill --kill-whom=main -s USR2 nix-tether.service");
+  const report = await lab.waitFor("the timers", async () => (await reports())[before]);
+  return (JSON.parse(report) as { timers: MostFrequent }).timers;
 }
