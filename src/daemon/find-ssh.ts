@@ -7,6 +7,8 @@ import type { Ciphers } from "../link/ciphers.js";
 import type { DaemonInfo, Endpoint, SshLink } from "../link/link.js";
 import { knownHostsNames, searchByPort, type KnownKey, type KnownKeysAt } from "../link/known-hosts.js";
 import { rememberKnownKeys } from "../link/known-hosts-memory.js";
+import { aesThere } from "../link/processors.js";
+import type { Processors } from "../link/processors-file.js";
 import { readSshSettings, type LinkConfig, type SshSettings } from "../link/ssh-config.js";
 import { connectLink } from "../link/ssh-link.js";
 import type { Discovery, LookupTarget } from "../sources/discovery.js";
@@ -14,8 +16,6 @@ import { endpointKey } from "../sources/discovery/picture.js";
 import { TetherError } from "../util/errors.js";
 import type { Find } from "./attempt.js";
 import { sshCacheLink } from "./cache-link.js";
-import { aesThere } from "../link/processors.js";
-import type { Processors } from "../link/processors-file.js";
 import { absence, lookupTarget, toLinkConfig } from "./cache-target.js";
 
 export interface SshFindDeps {
