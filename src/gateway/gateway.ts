@@ -176,7 +176,6 @@ function createServer(limits: GatewayLimits): http.Server {
     keepAliveTimeout: limits.keepAliveMs,
     headersTimeout: 10_000,
     requestTimeout: 60_000,
-    connectionsCheckingInterval: 5_000,
     noDelay: true,
     // We say 404 ourselves where Node would say 400.
     requireHostHeader: false,
