@@ -64,7 +64,7 @@ export function parseOptions(argv: readonly string[], letters: readonly string[]
       throw new Error(`--nix: ${text} is none of ${Object.keys(nixSuites).join(", ")}`);
     }),
     scale: quick ? 0.1 : 1,
-    idleSeconds: positive("--idle", values.idle ?? (quick ? "5" : "600")),
+    idleSeconds: positive("--idle", values.idle ?? (quick ? "3" : "600")),
     out: values.out ?? null,
     markdown: values.markdown ?? null,
     profile: values.profile ?? null,

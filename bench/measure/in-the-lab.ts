@@ -46,7 +46,7 @@ async function notice(bench: Bench, lab: Lab, tether: Tether): Promise<void> {
       async () => watch.samples.find((one) => one.at >= at && one.listed === listed)?.at,
       60_000,
     );
-  for (let round = 0; round < Math.max(2, scaled(bench, 10)); round += 1) {
+  for (let round = 0; round < scaled(bench, 10); round += 1) {
     const pulled = Date.now();
     await lab.cable("laptop", "down");
     const unlisted = await since(pulled, false);
