@@ -107,7 +107,7 @@ const rules: readonly Rule[] = [
   { measures: "j", goal: "CPU, ms/min", value: ({ of }) => of("CPU", "ms/min"), atMost: always(60) },
   {
     measures: "j",
-    goal: "the most frequent timer, s",
+    goal: "the most frequent timer, s on average",
     value: ({ of }) => of("most frequent", "s"),
     atLeast: always(5),
   },
